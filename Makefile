@@ -1,0 +1,59 @@
+# nodeagent. `make help` lists the targets; run and test need root (sudo make test).
+
+# sudo resets PATH: Go's usual place is looked at too.
+GO        ?= $(or $(shell command -v go 2>/dev/null),$(wildcard /usr/local/go/bin/go),go)
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+VERSION   ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+FUZZTIME  ?= 20s
+ONLY      ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-unit test-integration fuzz lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/nodeagent, static
+	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: ## the demo, in a private containerd (root)
+	./scripts/install-deps.sh demo
+	$(MAKE) build
+	exec ./bin/nodeagent demo
+
+test: ## everything (root)
+	./scripts/install-deps.sh test
+	$(MAKE) test-unit
+	$(MAKE) test-integration
+
+# -race needs cgo and a C compiler; where a machine has none the tests run
+# without it and say so.
+test-unit: RACE = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+test-unit: ## vet and tests that need neither root nor containerd
+	$(GO) vet ./...
+	@test -n "$(RACE)" || echo "no C compiler: tests run without the race detector (apt-get install gcc libc6-dev)" >&2
+	$(GO) test $(RACE) ./...
+
+test-integration: ## tests over a real containerd and runc (root)
+	$(GO) vet -tags integration ./...
+	$(GO) test -tags integration -count=1 -p 1 -timeout 20m ./...
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+lint: ## golangci-lint, built from tools/go.mod
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+bench: ## dist/bench.json; ONLY=staticpods for a part (root)
+	@mkdir -p dist
+	$(GO) run -tags bench ./test/bench -only "$(ONLY)" -out dist/bench.json
+
+clean: ## remove bin and dist
+	rm -rf bin dist

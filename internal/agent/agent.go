@@ -1,0 +1,252 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"nodeagent/internal/api"
+	"nodeagent/internal/config"
+	"nodeagent/internal/event"
+	"nodeagent/internal/health"
+	"nodeagent/internal/metrics"
+	"nodeagent/internal/runtime"
+	"nodeagent/internal/state"
+	"nodeagent/internal/view"
+)
+
+// Options of a run.
+type Options struct {
+	ConfigFile string // path of the main configuration file
+	Explicit   bool   // it was named, and has to be there
+	ConfigDir  string // of the drop-ins
+	Version    string
+	Revision   string
+}
+
+// ConfigError is a configuration that can't be used, with no accepted one to fall back to.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// readyAfter is how long READY waits for first looks that do not come back.
+const readyAfter = 5 * time.Second
+
+// agent is the running daemon.
+type agent struct {
+	o          Options
+	began      time.Time
+	log        *zap.Logger
+	level      zap.AtomicLevel
+	settings   atomic.Pointer[settings]
+	folder     *state.Folder
+	ring       *event.Ring
+	board      *health.Board
+	metrics    *metrics.Metrics
+	runtime    *runtime.Runtime
+	pods       pods
+	nodeName   string
+	boot       string
+	changes    *api.Sequence
+	supervisor *supervisor
+	isReady    atomic.Bool
+	wakes      []func() // after a reload
+	reloading  sync.Mutex
+	mutes      mutes
+}
+
+// Run is the daemon. It returns nil when it was told to stop, a *ConfigError where there is no configuration to run with, state.ErrTaken,
+// api.ErrAddressTaken or api.ErrSocketTaken where another process is in the way.
+func Run(ctx context.Context, o Options) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	first, err := first(o)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	a, err := build(o, first)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.run(ctx)
+}
+
+// lean is the garbage collector's target: a small heap that is collected a little more often costs less than memory on every node.
+const lean = 40
+
+func build(o Options, s *settings) (a *agent, err error) {
+	debug.SetGCPercent(lean)
+	c := s.loaded.Config
+	a = &agent{o: o, began: time.Now(), level: zap.NewAtomicLevel(), boot: state.BootID(), changes: api.NewSequence()}
+	a.settings.Store(s)
+	if l, err := zapcore.ParseLevel(c.Log.Level); err == nil {
+		a.level.SetLevel(l)
+	}
+	a.log = newLogger(c.Log.Format, a.level)
+	if a.folder, err = state.Open(c.StateDir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.ring, err = event.Open(a.folder.Dir(), a.boot, int64(c.Events.MaxSize)); err != nil {
+		return nil, err
+	}
+	if !s.old {
+		a.accept(s.loaded)
+	}
+	transitions := newTransitions(a.ring.Append, a.log)
+	a.board = health.NewBoard(transitions.take, Conditions(c.StaticPods.Mode)...)
+	a.board.Tune(tunings(c))
+	a.loadMutes()
+	if err := a.wire(c); err != nil {
+		return nil, err
+	}
+	tasks := []Task{a.ring, newSimple("transitions", transitions.run), newSimple("changes", a.watchBoard), newSimple("progress", a.feed), newSimple("signals", a.signals)}
+	for _, t := range a.runtime.Tasks() {
+		tasks = append(tasks, t)
+	}
+	tasks = append(tasks, a.pods.tasks()...)
+	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
+		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version}, a.log)
+	if err != nil {
+		return nil, err
+	}
+	tasks = append(tasks, api.NewSocket(api.SocketConfig{Path: c.API.Socket, Group: c.API.Group}, a.backend(), a.log), listener)
+	a.supervisor = newSupervisor(a.log, fatal, tasks...)
+	return a, nil
+}
+
+func fatal(err error) bool {
+	return errors.Is(err, api.ErrAddressTaken) || errors.Is(err, api.ErrSocketTaken)
+}
+
+func (a *agent) close() {
+	if a.runtime != nil {
+		a.runtime.Close()
+	}
+	if a.ring != nil {
+		a.ring.Close()
+	}
+	a.folder.Close()
+	a.log.Sync()
+}
+
+func (a *agent) run(ctx context.Context) error {
+	s := a.settings.Load()
+	a.ring.Append(event.Event{Kind: event.KindAgent, Reason: "Started", Message: "nodeagent " + a.o.Version + " started, static pods: " + s.loaded.Config.StaticPods.Mode})
+	a.log.Info("started", zap.String("version", a.o.Version), zap.String("mode", s.loaded.Config.StaticPods.Mode), zap.String("node", a.nodeName),
+		zap.String("metrics", s.loaded.Config.Metrics.Listen))
+	if s.refused != nil {
+		a.log.Error("the configuration files are bad; the last accepted configuration runs", zap.Error(s.refused))
+	}
+	a.publishConfig()
+	go func() {
+		select {
+		case <-a.supervisor.ready():
+		case <-time.After(readyAfter):
+		case <-ctx.Done():
+			return
+		}
+		a.isReady.Store(true)
+		notify(daemon.SdNotifyReady)
+	}()
+	go func() {
+		<-ctx.Done()
+		notify(daemon.SdNotifyStopping)
+		a.ring.Append(event.Event{Kind: event.KindAgent, Reason: "Stopping", Message: "told to stop; pods are left as they are"})
+	}()
+	err := a.supervisor.run(ctx)
+	a.log.Info("stopped")
+	return err
+}
+
+// signals reloads on SIGHUP.
+func (a *agent) signals(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-hup:
+			a.reload(ctx)
+		}
+	}
+}
+
+// watchBoard tells long polls of the API that something changed.
+func (a *agent) watchBoard(ctx context.Context) error {
+	return a.board.Watch(ctx, nil, func(health.Snapshot) { a.changes.Bump() })
+}
+
+// config in force.
+func (a *agent) config() config.Config { return a.settings.Load().loaded.Config }
+
+func (a *agent) resolve(condition string) (string, error) {
+	name, err := api.Resolve(a.board.Snapshot(), condition)
+	if err != nil {
+		return "", &view.Error{Problem: err.Error(), Fix: "See `nodeagent status` for the names of all conditions."}
+	}
+	return name, nil
+}
+
+// status is the whole node.
+func (a *agent) status() view.Status {
+	s := a.board.Snapshot()
+	return view.Status{
+		Node: a.nodeName, Version: a.o.Version, Time: time.Now(), Since: a.began, Daemon: true, Status: s.Worst().String(),
+		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Mutes: a.viewMutes(),
+	}
+}
+
+func (a *agent) runtimeView() view.Runtime {
+	v, _ := a.runtime.View.Get()
+	return v
+}
+
+// backend is what the API may do.
+func (a *agent) backend() api.Backend {
+	return api.Backend{
+		Status: a.status,
+		Pods:   a.pods.list,
+		Events: func(since time.Time) ([]event.Event, error) { return event.Since(a.folder.Dir(), since) },
+		Check: func(name, subject string) view.Check {
+			return api.Check(a.board.Snapshot(), name, subject)
+		},
+		Config:     func() string { return configText(a.settings.Load().loaded) },
+		Reload:     a.reload,
+		Mute:       a.mute,
+		Unmute:     a.unmute,
+		RestartPod: a.pods.restart,
+		PrunePods:  a.pods.prune,
+		ResumePods: a.pods.resume,
+		Changed:    a.changes.Wait,
+	}
+}
+
+// hostname in lower case, as Kubernetes names nodes.
+func hostname() (string, error) {
+	h, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name this node: %w", err)
+	}
+	return strings.ToLower(strings.TrimSpace(h)), nil
+}

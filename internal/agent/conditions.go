@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"nodeagent/internal/health"
+	"nodeagent/internal/runtime"
+	"nodeagent/internal/staticpod/conditions"
+)
+
+// Reasons of AgentConfig.
+var (
+	configRefused = &health.Reason{Name: "Refused", Fix: "Correct the file (`nodeagent config check`), then `nodeagent reload`; until then the configuration accepted before stays in force."}
+	configOld     = &health.Reason{Name: "LastAccepted", Fix: "The files were bad at the start, so the last accepted configuration runs: correct them (`nodeagent config check`), then `nodeagent reload`."}
+	configRestart = &health.Reason{Name: "NeedsRestart", Fix: "Restart the agent (`systemctl restart nodeagent`) for the named keys, or put them back."}
+)
+
+// agentConfig is about the configuration files.
+var agentConfig = &health.Condition{
+	Name:    "AgentConfig",
+	Help:    "The configuration in force is the one in the files.",
+	Impact:  health.Degraded,
+	Reasons: []*health.Reason{configRefused, configOld, configRestart},
+}
+
+// Reasons of AgentTasks.
+var (
+	taskRestarting = &health.Reason{Name: "Restarting", Fix: "See the agent's log for why the task ended; report a panic as a bug."}
+	taskStuck      = &health.Reason{Name: "Stuck", Fix: "If it stays, the watchdog restarts the agent; the goroutine dump is in its log."}
+)
+
+// agentTasks is one subject a task of the agent.
+var agentTasks = &health.Condition{
+	Name:    "AgentTasks",
+	Help:    "Every part of the agent runs and makes progress.",
+	Impact:  health.Degraded,
+	Max:     32,
+	Reasons: []*health.Reason{taskRestarting, taskStuck},
+}
+
+// Conditions of this agent in a mode of staticPods, in the order in which they are shown.
+func Conditions(mode string) []*health.Condition {
+	c := append([]*health.Condition{}, runtime.Conditions()...)
+	switch mode {
+	case "run":
+		c = append(c, conditions.RunMode, conditions.ManifestFolder, conditions.Manifests, conditions.StaticPods)
+	case "companion":
+		c = append(c, conditions.Manifests, conditions.StaticPods)
+	}
+	return append(c, agentConfig, agentTasks)
+}
+
+// conditionNames of every mode: what the configuration may name does not depend on the mode.
+func conditionNames() []string {
+	var names []string
+	for _, c := range Conditions("run") {
+		names = append(names, c.Name)
+	}
+	return names
+}

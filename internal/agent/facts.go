@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"nodeagent/internal/staticpod/kubelet"
+)
+
+// factsFor is how long what was found of a kubelet is believed. Finding it reads a dozen small files and /proc.
+const factsFor = 2 * time.Second
+
+// facts of this node's kubelet, found at most once in factsFor however many ask.
+type facts struct {
+	mu sync.Mutex
+	at time.Time
+	f  kubelet.Facts
+}
+
+func newFacts() *facts { return &facts{} }
+
+func (f *facts) get() kubelet.Facts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.at.IsZero() || time.Since(f.at) >= factsFor {
+		f.f, f.at = kubelet.Find("/"), time.Now()
+	}
+	return f.f
+}
+
+// fresh are facts found now.
+func (f *facts) fresh() kubelet.Facts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.f, f.at = kubelet.Find("/"), time.Now()
+	return f.f
+}
+
+// endpoint of the runtime as the kubelet was told.
+func (f *facts) endpoint() (endpoint, source string) {
+	k := f.get()
+	if !k.Installed {
+		return "", ""
+	}
+	return k.Config.ContainerRuntimeEndpoint, "kubelet's configuration " + k.Config.Path
+}
+
+// sandboxesEvery is between looks for a kubelet's sandboxes: a kubelet on this node shows itself earlier in other ways.
+const sandboxesEvery = 30 * time.Second
+
+// owner looks for anything else that runs, or may come back to run, the pods of this node.
+type owner struct {
+	facts   *facts
+	runtime cri.RuntimeServiceClient
+	timeout func() time.Duration
+
+	at      time.Time
+	sandbox bool
+}
+
+// signs found now. It is asked by one task alone.
+func (o *owner) signs(ctx context.Context) []string {
+	f := o.facts.fresh()
+	if o.at.IsZero() || o.sandbox || time.Since(o.at) >= sandboxesEvery {
+		o.sandbox, o.at = kubeletSandbox(ctx, o.runtime, o.timeout()), time.Now()
+	}
+	address := f.Config.HealthzAddress
+	if address == "" {
+		address = kubelet.DefaultHealthz
+	}
+	_, signs := kubelet.MayReturn(f, kubelet.Answers(ctx, address), o.sandbox)
+	return signs
+}
+
+// kubeletSandbox reports whether the runtime has a sandbox that a kubelet made. A runtime that does not answer shows none; nothing can be
+// started on it either.
+func kubeletSandbox(ctx context.Context, runtime cri.RuntimeServiceClient, timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r, err := runtime.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		return false
+	}
+	for _, s := range r.GetItems() {
+		if s.GetAnnotations()["kubernetes.io/config.source"] != "" && s.GetState() == cri.PodSandboxState_SANDBOX_READY {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Default returns the configuration of a node with no file at all. It works on a kubeadm node as it is.
+func Default() Config {
+	c := declared()
+	resolve(&c)
+	return c
+}
+
+// declared is what reference.yaml shows: defaults before those that depend on another key are filled in.
+func declared() Config {
+	return Config{
+		RuntimeProbeTimeout:   3 * time.Second,
+		RuntimeRequestTimeout: 2 * time.Minute, // kubelet's
+		RuntimeCheckFrequency: 5 * time.Second,
+		StateDir:              "/var/lib/nodeagent",
+		RunDir:                "/run/nodeagent",
+		PodLogsDir:            "/var/log/pods",  // kubelet's
+		SyncFrequency:         time.Minute,      // kubelet's
+		FileCheckFrequency:    20 * time.Second, // kubelet's
+		StaticPods:            StaticPods{Mode: ModeCompanion},
+		CrashLoopBackOff: CrashLoopBackOff{
+			InitialDelay:              time.Second,
+			Factor:                    2,
+			MaxContainerRestartPeriod: 300 * time.Second, // kubelet's
+			ResetAfter:                10 * time.Minute,  // kubelet's: twice its longest back-off
+			Jitter:                    0.1,
+			// Longer than a restart's: a failed pull has already taken a registry's time, and registries count them.
+			ImagePullInitialDelay: 2 * time.Second,
+			MaxImagePullPeriod:    300 * time.Second, // kubelet's
+		},
+		Metrics: Metrics{Listen: ":10071"},
+		API:     API{Group: "nodeagent"},
+		Log:     Log{Level: "info", Format: "auto"},
+		Events:  Events{MaxSize: 8 << 20},
+	}
+}
+
+// resolve fills the keys whose default depends on another key. staticPodPath stays empty in companion mode: kubelet's
+// own is only known at run time.
+func resolve(c *Config) {
+	if c.API.Socket == "" {
+		c.API.Socket = filepath.Join(c.RunDir, "nodeagent.sock")
+	}
+	if c.StaticPodPath == "" && c.StaticPods.Mode == ModeRun {
+		c.StaticPodPath = "/etc/nodeagent/manifests"
+	}
+}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// everyKey sets each key to a value that is not its default.
+const everyKey = `
+nodeName: n1
+containerRuntimeEndpoint: unix:///run/crio/crio.sock
+imageServiceEndpoint: unix:///run/images.sock
+runtimeProbeTimeout: 1500ms
+runtimeRequestTimeout: 3m
+runtimeCheckFrequency: 1m1s
+stateDir: "/var/lib/with space"
+runDir: /run/other
+podLogsDir: /var/log/nodeagent-pods-of-a-node-whose-owner-likes-names-that-say-it-all/and-more
+syncFrequency: 24h
+fileCheckFrequency: 1h0m1s
+staticPodPath: /etc/kubernetes/manifests
+cgroupRoot: /pods
+cgroupDriver: systemd
+staticPods: {mode: off, evenWithKubeletInstalled: true}
+crashLoopBackOff:
+  initialDelay: 100ms
+  factor: 1.5
+  maxContainerRestartPeriod: 30s
+  resetAfter: 1m
+  jitter: 0
+  imagePullInitialDelay: 3s
+  maxImagePullPeriod: 1h
+metrics: {listen: "[::1]:9", webConfigFile: /etc/nodeagent/web.yaml}
+api: {socket: /run/x.sock, group: adm}
+log: {level: error, format: journal}
+events: {maxSize: 100000}
+conditions:
+  RuntimeReady: {enabled: true}
+  NetworkReady: {enabled: false, valid: 90s, subjects: 3}
+`
+
+func TestPrint(t *testing.T) {
+	for name, text := range map[string]string{"default": "", "every": everyKey} {
+		t.Run(name, func(t *testing.T) {
+			l, err := parseOne(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := Print(&b, l); err != nil {
+				t.Fatal(err)
+			}
+			golden := "testdata/print-" + name + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.String() != string(want) {
+				t.Errorf("%s\nin\n%s", diff(string(want), b.String()), b.String())
+			}
+			for line := range strings.Lines(b.String()) {
+				if n := utf8.RuneCountInString(line) - 1; n > printWidth {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
+			checkPrintReadsBack(t, l)
+		})
+	}
+}
+
+func checkPrintReadsBack(t *testing.T, l *Loaded) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Print(&b, l); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Parse([]SourceFile{{"printed", b.Bytes()}}, Options{})
+	if err != nil {
+		t.Fatalf("what Print wrote is refused: %v\n%s", err, b.String())
+	}
+	if !reflect.DeepEqual(back.Config, l.Config) {
+		t.Fatalf("reads back as %+v, want %+v\n%s", back.Config, l.Config, b.String())
+	}
+}

@@ -1,0 +1,60 @@
+package metrics
+
+import (
+	"time"
+
+	"nodeagent/internal/view"
+)
+
+var (
+	runtimeDesc  = desc("runtime_info", "The CRI runtime as last seen: always 1.", "name", "version", "api")
+	modeDesc     = desc("mode_info", "What the agent does with static pods (companion, run, off): always 1.", "mode")
+	reloadDesc   = desc("config_reload_success", "Whether the configuration was accepted when it was last read: 1 or 0.")
+	reloadAtDesc = desc("config_reload_timestamp_seconds", "When the configuration was last read.")
+	tasksDesc    = desc("task_restarts_total", "Times a task of the agent ended or panicked and was started again.", "task")
+)
+
+// parts are the collectors of what the sources have.
+func parts(s Sources) []part {
+	var out []part
+	if s.Snapshot != nil {
+		out = append(out, part{"conditions", conditions(s.Snapshot, s.Mutes)})
+	}
+	if s.Pods != nil {
+		out = append(out, part{"static_pods", pods(s.Pods)})
+	}
+	if s.Runtime != nil {
+		out = append(out, part{"runtime", func(to *samples) { runtimeSamples(to, s.Runtime()) }})
+	}
+	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }})
+}
+
+func runtimeSamples(to *samples, r view.Runtime) {
+	if r.Name != "" { // before the first answer there is nothing to say
+		to.gauge(runtimeDesc, 1, r.Name, r.Version, r.API)
+	}
+}
+
+func agentSamples(to *samples, s Sources) {
+	if s.Mode != nil {
+		to.gauge(modeDesc, 1, s.Mode())
+	}
+	if s.Reload != nil {
+		if ok, at := s.Reload(); !at.IsZero() {
+			to.gauge(reloadDesc, yes(ok))
+			to.gauge(reloadAtDesc, seconds(at.Round(time.Millisecond)))
+		}
+	}
+	if s.Tasks != nil {
+		for task, n := range s.Tasks() {
+			to.counter(tasksDesc, float64(n), task)
+		}
+	}
+}
+
+func yes(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"nodeagent/internal/health"
+	"nodeagent/internal/reconcile"
+	"nodeagent/internal/view"
+)
+
+// retry is the pause between looks while the runtime is not well, so that a recovery is seen within 1 s of the first good answer.
+const retry = 500 * time.Millisecond
+
+// Task is what the agent runs (see the agent's own Task).
+type Task interface {
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+	Beat() time.Time
+	Bound() time.Duration
+	String() string
+}
+
+// Runtime is the node's CRI runtime as the agent knows it.
+type Runtime struct {
+	// View is the runtime as last seen. Name, version and API stay while it does not answer.
+	View view.Cell[view.Runtime]
+
+	config func() Config
+	board  *health.Board
+	log    *zap.Logger
+	link   *link
+	looks  *reconcile.Loop
+	socket *socket
+	events *events
+
+	cut     atomic.Pointer[context.CancelFunc] // ends the look that runs
+	last    Endpoint                           // found last; of the look task alone
+	streaks streaks
+}
+
+// New makes a Runtime that does nothing until its Tasks run. config is called once a pass; the board must know Conditions.
+func New(config func() Config, hooks Hooks, board *health.Board, log *zap.Logger) *Runtime {
+	r := &Runtime{config: config, board: board, log: log}
+	r.looks = reconcile.NewLoop(r.pass, reconcile.Options{
+		Name:    "runtime",
+		Bound:   max(30*time.Second, 4*config().ProbeTimeout),
+		OnError: func(err error) { log.Error("look at the runtime", zap.Error(err)) },
+	})
+	r.link = newLink(hooks.Observe,
+		func() { r.looks.Wake(); call(hooks.OnConnect) },
+		func() { r.looks.Wake(); call(hooks.OnDisconnect) })
+	r.socket = newSocket(r.link, r.stir, log)
+	r.events = newEvents(r.link, hooks, func() time.Duration { return config().ProbeTimeout }, log)
+	return r
+}
+
+// Tasks are what must run: the looks, the watch of the socket, and the events.
+func (r *Runtime) Tasks() []Task { return []Task{r.looks, r.socket, r.events} }
+
+// CRI is the runtime service. It stays good over reconnects and changes of the endpoint; without a runtime it answers Unavailable.
+func (r *Runtime) CRI() cri.RuntimeServiceClient { return cri.NewRuntimeServiceClient(r.link) }
+
+// Images is the image service, as CRI is the runtime service.
+func (r *Runtime) Images() cri.ImageServiceClient { return cri.NewImageServiceClient(r.link) }
+
+// Dial connects once to the endpoint found now, for a caller that runs no Tasks. It does not wait for the connection.
+func (r *Runtime) Dial() error { return r.link.set(r.config().detect().Endpoint) }
+
+// Up reports whether the connection stands. A hung runtime may keep it standing: see RuntimeResponsive.
+func (r *Runtime) Up() bool { return r.link.up() }
+
+// Wake looks as soon as may be, for a reload.
+func (r *Runtime) Wake() { r.looks.Wake() }
+
+// Close ends the connection, and with it every call and stream on it. The clients answer Unavailable from then on.
+func (r *Runtime) Close() { r.link.close() }
+
+// pass is one look: the only place where the endpoint is set, the conditions are published and View is written.
+func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
+	began := time.Now()
+	cfg := r.config()
+	s := Seen{Where: r.find(cfg), Timeout: cfg.ProbeTimeout}
+	lookCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.cut.Store(&cancel) // before set: a socket that is replaced from here on is either seen by it or cuts the look
+	defer r.cut.Store(nil)
+	if err := r.link.set(s.Where.Endpoint); err != nil {
+		s.Version.Err, s.Status.Err = err, err
+	} else if c := r.link.now.Load(); c != nil {
+		c.look(lookCtx, &s)
+		if lookCtx.Err() != nil { // the agent stops, or a wake waits: what was seen is of the past
+			return time.Now().Add(retry), nil
+		}
+	} else if s.Where.Endpoint.Path != "" { // closed
+		return time.Time{}, nil
+	}
+	looks := judge(s, cfg.valid())
+	r.board.Publish(looks...)
+	r.show(s)
+	r.streaks.note(looks, time.Now(), r.log)
+	if s.Version.Err == nil && s.Version.Resp != nil {
+		r.events.know(s.Version.Resp.GetRuntimeName())
+	}
+	pause := cfg.CheckFrequency
+	if looks[0].Findings[0].Status != health.OK {
+		pause = min(pause, retry)
+	}
+	// From beginning to beginning, but a look that took its whole deadline is followed by a pause too.
+	return later(began.Add(pause), time.Now().Add(min(pause, retry))), nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// find detects anew, and stays with what was found last while nothing else is there: a runtime that removed its socket is dead,
+// not unheard of.
+func (r *Runtime) find(cfg Config) Detection {
+	d := cfg.detect()
+	if !d.Fixed && !d.Exists && r.last.Path != "" {
+		d.Endpoint, d.Docker = r.last, false
+	}
+	r.last = d.Endpoint
+	return d
+}
+
+func (r *Runtime) show(s Seen) {
+	is := show(s)
+	was, _ := r.View.Get()
+	if is.Name == "" && was.Endpoint == is.Endpoint {
+		is.Name, is.Version, is.API = was.Name, was.Version, was.API
+	}
+	if is != was {
+		r.View.Set(is)
+	}
+}
+
+// stir is called when something happened to the socket's file. A look that hangs at what was there before is cut short.
+func (r *Runtime) stir() {
+	r.looks.Wake()
+	c := r.link.now.Load()
+	if c == nil {
+		return
+	}
+	if id := identify(c.endpoint.Path); id != c.id && id != (socketID{}) {
+		if cut := r.cut.Load(); cut != nil {
+			(*cut)()
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"go.uber.org/zap"
+)
+
+// socket watches the folder of the runtime's socket, so that a runtime that comes is connected to at once. Without inotify the looks
+// find it too, only later.
+type socket struct {
+	link  *link
+	stir  func()
+	log   *zap.Logger
+	ready chan struct{}
+	once  sync.Once
+}
+
+func newSocket(l *link, stir func(), log *zap.Logger) *socket {
+	return &socket{link: l, stir: stir, log: log, ready: make(chan struct{})}
+}
+
+// inotifyRetry is the pause before inotify is asked for again where the user's instances were used up.
+const inotifyRetry = 30 * time.Second
+
+// Run watches until ctx ends.
+func (s *socket) Run(ctx context.Context) error {
+	said := false
+	for ctx.Err() == nil {
+		w, err := fsnotify.NewWatcher()
+		if err == nil {
+			if said {
+				s.log.Info("the runtime's socket is watched again")
+				said = false
+			}
+			s.watch(ctx, w)
+			w.Close()
+			continue
+		}
+		s.once.Do(func() { close(s.ready) })
+		if !said {
+			said = true
+			s.log.Warn("the runtime's socket can't be watched, it is polled instead: raise fs.inotify.max_user_instances if it is used up", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(inotifyRetry):
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *socket) watch(ctx context.Context, w *fsnotify.Watcher) {
+	at := ""
+	for {
+		c, changed := s.link.current()
+		path := ""
+		if c != nil {
+			path = c.endpoint.Path
+		}
+		if moved := s.follow(w, &at, path); moved {
+			s.stir() // what happened before the watch stood was not seen
+		}
+		s.once.Do(func() { close(s.ready) })
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case ev, ok := <-w.Events:
+			switch {
+			case !ok:
+				return
+			case ev.Name == at: // the folder itself went away, and its watch with it
+				at = ""
+			case path == ev.Name, strings.HasPrefix(path, ev.Name+"/"):
+				s.stir()
+			}
+		case _, ok := <-w.Errors: // events were lost
+			if !ok {
+				return
+			}
+			s.stir()
+		}
+	}
+}
+
+// follow watches the nearest folder above path that is there, in at's place, and reports whether that is another one.
+func (s *socket) follow(w *fsnotify.Watcher, at *string, path string) (moved bool) {
+	for {
+		want := ""
+		if path != "" {
+			want = nearest(filepath.Dir(path))
+		}
+		if want == *at {
+			return moved
+		}
+		if *at != "" {
+			_ = w.Remove(*at) // it may be gone
+		}
+		*at = ""
+		if want == "" || w.Add(want) != nil {
+			return moved
+		}
+		*at, moved = want, true // and once more: a folder below it may have come meanwhile
+	}
+}
+
+func nearest(dir string) string {
+	for {
+		if st, err := os.Stat(dir); err == nil && st.IsDir() || dir == "/" {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// Ready is closed once the watch stands, or can't.
+func (s *socket) Ready() <-chan struct{} { return s.ready }
+
+// Beat is always now: the task only waits.
+func (s *socket) Beat() time.Time { return time.Now() }
+
+// Bound is generous, for nothing here takes time.
+func (s *socket) Bound() time.Duration { return 30 * time.Second }
+
+func (s *socket) String() string { return "runtime socket" }

@@ -1,0 +1,288 @@
+package staticpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"nodeagent/internal/event"
+	"nodeagent/internal/health"
+	"nodeagent/internal/reconcile"
+	"nodeagent/internal/staticpod/folder"
+	"nodeagent/internal/view"
+)
+
+// Store keeps what must survive the agent. *state.Folder is one.
+type Store interface {
+	Save(name string, version int, v any) error
+	Load(name string, version int, v any) (found bool, err error)
+	Delete(name string) error
+	List(prefix string) ([]string, error)
+	Path(elem ...string) string
+	Instance() string
+}
+
+// Deps is what run mode is given.
+type Deps struct {
+	Config func() Config
+	CRI    CRI
+	Images Images
+	Store  Store
+	Board  *health.Board
+	Record func(event.Event)
+	Log    *zap.Logger
+	Boot   string // the kernel's boot id
+	// MayStart tells whether the agent may run pods on this node now, and if not, why. It must not block.
+	MayStart func() (ok bool, why string)
+}
+
+// Pods runs the pods of a folder.
+type Pods struct {
+	d      Deps
+	views  *view.Map[string, view.Pod]
+	keyed  *reconcile.Keyed[string]
+	full   *reconcile.Loop
+	source *source
+	exits  *exits
+	images *images
+	driver atomic.Pointer[string] // cgroup driver, once the runtime told it
+	hostIP string
+	shown  shown
+
+	desired atomic.Pointer[folder.Desired]
+
+	opsCtx  context.Context // of stops; ends with the agent
+	makeCtx context.Context // of creations; ends shutdownGrace after it
+	ops     sync.WaitGroup
+
+	mu      sync.Mutex // of all below
+	pods    map[string]*pod
+	owner   map[string]string // container id -> key, for hints
+	full1   bool              // one full reading succeeded
+	open    bool              // ops may begin
+	looking bool              // a look without a daemon: passes run and begin nothing
+}
+
+// pod is what is known of one key between passes. Its fields belong to Pods.mu.
+type pod struct {
+	key      string
+	memory   Memory
+	loaded   bool
+	ops      map[Slot]Action
+	failures map[Slot]Failure
+	fresh    map[string]bool      // images pulled for the content of memory.Hash
+	statuses map[string]Container // by container id: what does not change any more in its state
+	addrs    map[string]string    // sandbox id -> ip
+	gone     map[string]time.Time // container id -> when its process was seen to be gone
+	last     *reading             // of a full reading, to be used once
+	sandbox  string               // the newest one seen
+	since    time.Time            // of the phase shown
+	phase    string
+	noted    string // the last op error that was logged
+}
+
+// New makes run mode; nothing runs before the tasks do. It reads what was kept of earlier runs.
+func New(d Deps) (*Pods, error) {
+	p := &Pods{d: d, views: view.NewMap[string, view.Pod](), pods: map[string]*pod{}, owner: map[string]string{}, hostIP: hostIP(), shown: shown{findings: map[string]health.Finding{}}}
+	p.images = newImages(p)
+	var err error
+	if p.source, err = newSource(p); err != nil {
+		return nil, err
+	}
+	if err := p.load(); err != nil {
+		return nil, err
+	}
+	p.keyed = reconcile.NewKeyed(p.pass, reconcile.Options{Name: "static pods", OnError: p.passError})
+	p.full = reconcile.NewLoop(p.resync, reconcile.Options{Name: "static pods resync", OnError: p.passError,
+		Backoff: reconcile.Backoff{Initial: 100 * time.Millisecond, Factor: 2, Max: 5 * time.Second, Jitter: 0.1}})
+	if p.exits, err = newExits(p.exited); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Task is a part of run mode that the agent runs.
+type Task interface {
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+	Beat() time.Time
+	Bound() time.Duration
+	String() string
+}
+
+// Tasks lists what is to be run, all of it.
+func (p *Pods) Tasks() []Task { return []Task{opsTask{p}, p.source, p.full, p.exits} }
+
+// Views are the pods as shown, by key.
+func (p *Pods) Views() *view.Map[string, view.Pod] { return p.views }
+
+// Wake makes everything be read again: the configuration changed, or the runtime came back.
+func (p *Pods) Wake() {
+	p.mu.Lock()
+	p.driver.Store(nil)
+	p.mu.Unlock()
+	p.source.loop.Wake()
+	p.full.Wake()
+}
+
+// Hint says that something happened to a container or sandbox. Strangers are ignored.
+func (p *Pods) Hint(id string) {
+	p.mu.Lock()
+	key, ok := p.owner[id]
+	p.mu.Unlock()
+	if ok {
+		p.wake(key)
+	}
+}
+
+// wake makes a pod's truth be read again.
+func (p *Pods) wake(key string) {
+	p.mu.Lock()
+	if x := p.pods[key]; x != nil {
+		x.last = nil // something happened since
+	}
+	p.mu.Unlock()
+	p.keyed.Wake(key)
+}
+
+func (p *Pods) exited(id string) {
+	p.mu.Lock()
+	key, ok := p.owner[id]
+	if ok {
+		if x := p.pods[key]; x != nil {
+			if x.gone[id].IsZero() {
+				x.gone[id] = time.Now()
+			}
+			x.last = nil
+		}
+	}
+	p.mu.Unlock()
+	if ok {
+		p.keyed.Wake(key)
+	}
+}
+
+// pod needs the lock.
+func (p *Pods) pod(key string) *pod {
+	x := p.pods[key]
+	if x == nil {
+		x = &pod{key: key, ops: map[Slot]Action{}, failures: map[Slot]Failure{}, fresh: map[string]bool{}, statuses: map[string]Container{},
+			addrs: map[string]string{}, gone: map[string]time.Time{}, since: time.Now()}
+		p.pods[key] = x
+	}
+	return x
+}
+
+// load reads the memory of every pod.
+func (p *Pods) load() error {
+	names, err := p.d.Store.List("pods")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		var m Memory
+		found, err := p.d.Store.Load(name, memoryVersion, &m)
+		if err != nil {
+			p.d.Log.Warn("a pod's memory can't be read; its restart counts begin anew", zap.String("state", name), zap.Error(err))
+			continue
+		}
+		if found && m.Name != "" {
+			p.pod(m.Namespace + "/" + m.Name).memory = m
+		}
+	}
+	return nil
+}
+
+func memoryName(key string) string { return "pods/" + strings.Replace(key, "/", "_", 1) }
+
+// RestartPod stops a pod gracefully and starts it again, in a new sandbox. name is a pod's name or namespace/name. The wish is
+// written down before it is acted upon.
+func (p *Pods) RestartPod(_ context.Context, name string) error {
+	d := p.desired.Load()
+	if d == nil {
+		return errors.New("the manifests were not read yet: try again in a moment")
+	}
+	key, err := findKey(d, name)
+	if err != nil {
+		return err
+	}
+	if ok, why := p.d.MayStart(); !ok {
+		return fmt.Errorf("pods are not run on this node: %s", why)
+	}
+	p.mu.Lock()
+	x := p.pod(key)
+	m := x.memory.clone()
+	m.Replace = x.sandbox
+	for n, c := range m.Containers {
+		c.Level, c.NotBefore, c.Done = 0, time.Time{}, false
+		m.Containers[n] = c
+	}
+	x.memory = m
+	x.failures = map[Slot]Failure{}
+	p.mu.Unlock()
+	if err := p.d.Store.Save(memoryName(key), memoryVersion, m); err != nil {
+		return err
+	}
+	p.d.Record(event.Event{Kind: event.KindPod, Subject: key, Reason: "RestartAsked", Message: "restart asked for by a person"})
+	p.wake(key)
+	return nil
+}
+
+func findKey(d *folder.Desired, name string) (string, error) {
+	if _, ok := d.Pods[name]; ok {
+		return name, nil
+	}
+	var found []string
+	for key := range d.Pods {
+		if _, n, _ := strings.Cut(key, "/"); n == name {
+			found = append(found, key)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", fmt.Errorf("no static pod %q here: see `nodeagent pods`", name)
+	}
+	return "", fmt.Errorf("%q is ambiguous: say one of %s", name, strings.Join(found, ", "))
+}
+
+// Prune lets go what is kept although its file is gone.
+func (p *Pods) Prune() { p.source.prune() }
+
+func (p *Pods) passError(err error) {
+	var panicked *reconcile.PanicError
+	if errors.As(err, &panicked) {
+		p.d.Log.Error("static pods: panic", zap.Error(err), zap.ByteString("stack", panicked.Stack))
+	}
+}
+
+// opsTask is the keyed loop with the life of the ops around it.
+type opsTask struct{ *Pods }
+
+func (t opsTask) Run(ctx context.Context) error {
+	p := t.Pods
+	makeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(shutdownGrace, cancel) })()
+	p.mu.Lock()
+	p.opsCtx, p.makeCtx, p.open = ctx, makeCtx, true
+	p.mu.Unlock()
+	err := p.keyed.Run(ctx)
+	p.mu.Lock()
+	p.open = false
+	p.mu.Unlock()
+	p.ops.Wait()
+	return err
+}
+
+func (t opsTask) Ready() <-chan struct{} { return t.keyed.Ready() }
+func (t opsTask) Beat() time.Time        { return t.keyed.Beat() }
+func (t opsTask) Bound() time.Duration   { return t.keyed.Bound() }
+func (t opsTask) String() string         { return t.keyed.String() }

@@ -1,0 +1,121 @@
+package staticpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// exits tells, earlier than any runtime, that a container's process has ended: one epoll over a pidfd a container. It tells that it
+// ended, not how.
+type exits struct {
+	fn    func(containerID string)
+	epoll *os.File // pollable itself, so that waiting costs no thread
+	fd    int
+	ready chan struct{}
+	once  sync.Once
+
+	mu  sync.Mutex
+	fds map[int32]string // pidfd -> container id
+	ids map[string]int32
+}
+
+func newExits(fn func(string)) (*exits, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make epoll: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("make epoll: %w", err)
+	}
+	return &exits{fn: fn, epoll: os.NewFile(uintptr(fd), "epoll of pidfds"), fd: fd, ready: make(chan struct{}), fds: map[int32]string{}, ids: map[string]int32{}}, nil
+}
+
+// watch begins to watch a container's process. Where the kernel has no pidfds (before 5.3), or the process belongs to no such container
+// any more, nothing is watched: the runtime's events and the resync remain.
+func (e *exits) watch(id string, pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.ids[id]; ok {
+		return
+	}
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		go e.fn(id) // gone already
+		return
+	}
+	if err != nil {
+		return
+	}
+	if !pidOfContainer(pid, id) {
+		unix.Close(pidfd)
+		return
+	}
+	if err := unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, pidfd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(pidfd)}); err != nil {
+		unix.Close(pidfd)
+		return
+	}
+	e.fds[int32(pidfd)], e.ids[id] = id, int32(pidfd)
+}
+
+// close gives everything back; Run must not run.
+func (e *exits) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for fd := range e.fds {
+		unix.Close(int(fd))
+	}
+	e.epoll.Close()
+}
+
+// Run waits for exits until ctx ends.
+func (e *exits) Run(ctx context.Context) error {
+	e.once.Do(func() { close(e.ready) })
+	defer context.AfterFunc(ctx, func() { e.epoll.SetReadDeadline(time.Now()) })()
+	conn, err := e.epoll.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("watch pidfds: %w", err)
+	}
+	events := make([]unix.EpollEvent, 64)
+	for {
+		n := 0
+		err := conn.Read(func(uintptr) bool {
+			var err error
+			n, err = unix.EpollWait(e.fd, events, 0)
+			return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("watch pidfds: %w", err)
+		}
+		for _, ev := range events[:max(n, 0)] {
+			if id, ok := e.drop(ev.Fd); ok {
+				e.fn(id)
+			}
+		}
+	}
+}
+
+func (e *exits) drop(fd int32) (string, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id, ok := e.fds[fd]
+	if ok {
+		unix.Close(int(fd)) // leaves the epoll set with it
+		delete(e.fds, fd)
+		delete(e.ids, id)
+	}
+	return id, ok
+}
+
+func (e *exits) Ready() <-chan struct{} { return e.ready }
+func (e *exits) Beat() time.Time        { return time.Now() }
+func (e *exits) Bound() time.Duration   { return time.Minute }
+func (e *exits) String() string         { return "process exits" }

@@ -1,0 +1,168 @@
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/staticpod/manifest"
+)
+
+// Bounds of one reading.
+const (
+	maxFile  = 10 << 20               // kubelet's limit of a manifest (pkg/kubelet/config/file.go)
+	maxFiles = 2000                   // entries looked at; more is an error that names the bound
+	quiet    = 250 * time.Millisecond // without leases a file counts as whole once it was left alone this long
+)
+
+// Identity tells one folder from another mounted or made in its place.
+type Identity struct {
+	Dev uint64 `json:"dev"`
+	Ino uint64 `json:"ino"`
+}
+
+// Listing is one reading of the folder.
+type Listing struct {
+	Path     string
+	Identity Identity
+	Err      error // the folder itself can't be read; Missing tells the usual case apart
+	Missing  bool
+	Files    map[string]File // by base name
+	Retry    time.Duration   // above 0: a file is being written; read again after this
+}
+
+// File is one entry of a listing. Exactly one of Bytes (not nil), Busy, Err and Ignored tells what became of it.
+type File struct {
+	Bytes   []byte
+	Busy    bool   // somebody has it open for writing
+	Err     error  // not a regular file, too large, unreadable
+	Ignored string // why its name is passed over
+}
+
+// Read lists the folder as kubelet does (pkg/kubelet/config/file.go): names that do not start with a dot, regular files behind
+// symlinks too, not recursive; the path may be one file. It may hang with the file system: call it beside a deadline.
+func Read(path string, now time.Time) Listing {
+	l := Listing{Path: path, Files: map[string]File{}}
+	st, err := os.Stat(path)
+	if err != nil {
+		l.Err, l.Missing = fmt.Errorf("read manifest folder: %w", err), errors.Is(err, fs.ErrNotExist)
+		return l
+	}
+	sys := st.Sys().(*syscall.Stat_t)
+	l.Identity = Identity{Dev: uint64(sys.Dev), Ino: sys.Ino}
+	if !st.IsDir() {
+		l.Identity.Ino = 0 // one file is replaced by rename: another inode is the usual way to change it
+		l.take(filepath.Base(path), path, now)
+		return l
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		l.Err = fmt.Errorf("read manifest folder: %w", err)
+		return l
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(maxFiles + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		l.Err = fmt.Errorf("read manifest folder: %w", err)
+		return l
+	}
+	if len(names) > maxFiles {
+		l.Err = fmt.Errorf("read manifest folder: more than %d entries in %s: move what is no manifest elsewhere", maxFiles, path)
+		return l
+	}
+	for _, name := range names {
+		l.take(name, filepath.Join(path, name), now)
+	}
+	return l
+}
+
+func (l *Listing) take(name, path string, now time.Time) {
+	if reason, ignored := manifest.IgnoredName(name); ignored {
+		if reason != "" {
+			l.Files[name] = File{Ignored: reason}
+		}
+		return
+	}
+	f, retry, gone := readFile(path, now)
+	if gone {
+		return
+	}
+	if retry > 0 && (l.Retry == 0 || retry < l.Retry) {
+		l.Retry = retry
+	}
+	l.Files[name] = f
+}
+
+// readFile reads one file whole or not at all. A folder inside the folder, or a file that went away meanwhile, is gone.
+func readFile(path string, now time.Time) (f File, retry time.Duration, gone bool) {
+	// O_NONBLOCK: a FIFO or device must not hold the reader.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path); err != nil {
+			return File{}, 0, true
+		}
+		return File{Err: errors.New("a symbolic link to a file that does not exist")}, 0, false
+	}
+	if err != nil {
+		return File{Err: pathless(err)}, 0, false
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	switch {
+	case err != nil:
+		return File{Err: pathless(err)}, 0, false
+	case st.IsDir():
+		return File{}, 0, true
+	case !st.Mode().IsRegular():
+		return File{Err: fmt.Errorf("not a regular file (%s)", st.Mode().Type())}, 0, false
+	case st.Size() > maxFile:
+		return File{Err: fmt.Errorf("%d bytes; a manifest may have %d", st.Size(), maxFile)}, 0, false
+	}
+	whole, retry := lease(file, st, now)
+	if !whole {
+		return File{Busy: true}, retry, false
+	}
+	b, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return File{Err: pathless(err)}, 0, false
+	}
+	if len(b) > maxFile {
+		return File{Err: fmt.Errorf("more than %d bytes", maxFile)}, 0, false
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return File{Bytes: b}, 0, false
+}
+
+// lease asks the kernel whether anyone has the file open for writing: a read lease is refused then (fcntl(2), F_SETLEASE), and
+// while it is held a writer's open waits for us. It falls with the descriptor. Where leases are not to be had, quiet time stands in.
+func lease(file *os.File, st fs.FileInfo, now time.Time) (whole bool, retry time.Duration) {
+	_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	switch {
+	case err == nil:
+		return true, 0
+	case errors.Is(err, unix.EAGAIN):
+		return false, 20 * time.Millisecond
+	}
+	if age := now.Sub(st.ModTime()); age >= 0 && age < quiet {
+		return false, quiet - age
+	}
+	return true, 0
+}
+
+// pathless drops the path of a *fs.PathError: the file is named beside the message already.
+func pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s: %w", p.Op, p.Err)
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package kubelet
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kubelets are the programs that are a kubelet or hold one.
+var kubelets = []string{"kubelet", "kubelite", "k3s", "rke2", "k0s", "hyperkube"}
+
+// hertz is USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that Go runs on.
+const hertz = 100
+
+// process finds a running kubelet; false when /proc could not be listed. Of several, kubelet itself comes before a distribution that
+// holds one, then the lowest pid.
+func (h *host) process(boot time.Time) (*Process, bool) {
+	entries, err := os.ReadDir(h.real("/proc", true))
+	if err != nil {
+		h.problem("/proc: %v: whether a kubelet runs is not known", plain(err))
+		return nil, false
+	}
+	if len(entries) == 0 {
+		h.problem("/proc is empty: whether a kubelet runs is not known")
+		return nil, false
+	}
+	var found *Process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		p := h.inspect(pid, boot)
+		if p == nil {
+			continue
+		}
+		if found == nil || rank(p.Name) < rank(found.Name) || rank(p.Name) == rank(found.Name) && p.PID < found.PID {
+			found = p
+		}
+	}
+	return found, true
+}
+
+func rank(name string) int { return slices.Index(kubelets, name) }
+
+// inspect is the process if it is a kubelet, else nil. A process that ends meanwhile is none.
+func (h *host) inspect(pid int, boot time.Time) *Process {
+	dir := "/proc/" + strconv.Itoa(pid)
+	comm, err := readFile(h.real(dir+"/comm", true), 64)
+	if err != nil {
+		return nil
+	}
+	name := strings.TrimSpace(string(comm))
+	if i := strings.IndexByte(name, '-'); i > 0 {
+		name = name[:i] // k3s-server, k3s-agent
+	}
+	if !slices.Contains(kubelets, name) { // comm follows prctl; the binary's name does not
+		exe, err := os.Readlink(h.real(dir+"/exe", false))
+		if name = filepath.Base(strings.TrimSuffix(exe, " (deleted)")); err != nil || !slices.Contains(kubelets, name) {
+			return nil
+		}
+	}
+	cmdline, err := readFile(h.real(dir+"/cmdline", true), maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		h.problem("%s/cmdline: %v", dir, plain(err))
+	}
+	args := arguments(cmdline)
+	switch {
+	case len(args) == 0 && err == nil:
+		return nil // a zombie or a kernel thread
+	case name == "hyperkube" && !slices.Contains(args, "kubelet"), rank(name) >= rank("k3s") && name != "hyperkube" && !serves(args):
+		return nil // its other programs: k3s kubectl, k0s status ...
+	}
+	fl := parseFlags(args)
+	return &Process{PID: pid, Name: name, Flags: fl.list(), StartedAt: h.started(dir, boot), flags: fl}
+}
+
+// serves tells k3s, rke2 and k0s as a node from the same binaries as a tool. k3s rewrites its title to one word, "k3s server".
+func serves(args []string) bool {
+	words := strings.Fields(strings.Join(args, " "))
+	return slices.ContainsFunc(words, func(w string) bool { return w == "server" || w == "agent" || w == "controller" || w == "worker" })
+}
+
+func arguments(cmdline []byte) []string {
+	var out []string
+	for _, a := range bytes.Split(bytes.TrimRight(cmdline, "\x00"), []byte{0}) {
+		out = append(out, string(a))
+	}
+	if len(out) == 1 && out[0] == "" {
+		return nil
+	}
+	return out
+}
+
+// started is a process' start from field 22 of its stat (proc_pid_stat(5)); zero if it can't be told.
+func (h *host) started(dir string, boot time.Time) time.Time {
+	b, err := readFile(h.real(dir+"/stat", true), 4096)
+	if err != nil || boot.IsZero() {
+		return time.Time{}
+	}
+	i := bytes.LastIndexByte(b, ')') // the name before it may hold spaces
+	if i < 0 {
+		return time.Time{}
+	}
+	fields := strings.Fields(string(b[i+1:]))
+	if len(fields) < 20 {
+		return time.Time{}
+	}
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	if err != nil || ticks < 0 || ticks > 1<<50 {
+		return time.Time{}
+	}
+	return boot.Add(time.Duration(ticks) * (time.Second / hertz))
+}
+
+// bootTime is btime of /proc/stat; zero if it can't be told.
+func (h *host) bootTime() time.Time {
+	b, err := readFile(h.real("/proc/stat", true), 16<<20) // a line a CPU and one of interrupts
+	if err != nil {
+		return time.Time{}
+	}
+	for l := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(l, "btime "); ok {
+			if s, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil && s > 0 {
+				return time.Unix(s, 0)
+			}
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,65 @@
+package manifest
+
+import (
+	"path"
+	"strings"
+)
+
+// notManifests are names that editors, people and package managers leave beside a manifest. A kubelet runs such a
+// file like any other, and of two files with one pod name the later one wins (kubernetes/kubernetes#136962).
+var notManifests = []struct{ pattern, what string }{
+	{"*.bak", "a backup copy"},
+	{"*.bak[0-9]", "a backup copy"},
+	{"*.backup", "a backup copy"},
+	{"*.old", "an old copy"},
+	{"*.orig", "the original that patch or a merge keeps"},
+	{"*.rej", "the rejects that patch leaves"},
+	{"*.save", "a copy that nano saves"},
+	{"*.save.[0-9]", "a copy that nano saves"},
+	{"*~", "an editor's backup"},
+	{"#*#", "an Emacs auto-save file"},
+	{"*.swp", "a Vim swap file"},
+	{"*.swo", "a Vim swap file"},
+	{"*.swn", "a Vim swap file"},
+	{"*.swx", "a Vim swap file"},
+	{"*.tmp", "a temporary file"},
+	{"*.temp", "a temporary file"},
+	{"*.part", "a file still being copied"},
+	{"*.filepart", "a file still being copied"},
+	{"*.disabled", "a manifest switched off by its name"},
+	{"*.disable", "a manifest switched off by its name"},
+	{"*.off", "a manifest switched off by its name"},
+	{"*.rpmsave", "a copy that rpm keeps"},
+	{"*.rpmnew", "a new version that rpm puts beside yours"},
+	{"*.rpmorig", "a copy that rpm keeps"},
+	{"*.dpkg-old", "a copy that dpkg keeps"},
+	{"*.dpkg-new", "a version that dpkg is unpacking"},
+	{"*.dpkg-dist", "a new version that dpkg puts beside yours"},
+	{"*.dpkg-bak", "a copy that dpkg keeps"},
+	{"*.dpkg-tmp", "a temporary file of dpkg"},
+	{"*.dpkg-remove", "a file that dpkg is removing"},
+	{"*.ucf-*", "a version that ucf puts beside yours"},
+	{"*.pacnew", "a new version that pacman puts beside yours"},
+	{"*.pacsave", "a copy that pacman keeps"},
+	{"*.augnew", "a new version that Augeas puts beside yours"},
+	{"*.augsave", "a copy that Augeas keeps"},
+	{"*.cfsaved", "a copy that CFEngine keeps"},
+}
+
+// IgnoredName tells whether a file of the manifest folder is left out because of its base name. Names that begin with
+// a dot are ignored in silence, as a kubelet does (its glob is [^.]*): reason is empty. Names of backup, editor and
+// package-manager files are ignored with a reason to show, because a kubelet would run them. Every other name is a
+// manifest, whatever its extension, also as a kubelet does.
+func IgnoredName(base string) (reason string, ignored bool) {
+	if base == "" || strings.HasPrefix(base, ".") {
+		return "", true
+	}
+	lower := strings.ToLower(base)
+	for _, n := range notManifests {
+		// The patterns are constants that a test compiles, so Match has no error to give.
+		if ok, _ := path.Match(n.pattern, lower); ok {
+			return "its name matches " + n.pattern + " (" + n.what + "), which a kubelet would run; rename it, or move it out of the folder", true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,305 @@
+package staticpod
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"nodeagent/internal/staticpod/folder"
+)
+
+// minGrace is kubelet's floor of a stop's grace (pkg/kubelet/kuberuntime/kuberuntime_container.go).
+const minGrace = 2 * time.Second
+
+// plan decides what to do about one pod now: actions to start, and when to look again without a wake (zero: only when woken). It
+// is pure and looks at nothing but its arguments. It never cancels an op: a creation cut half-way leaves its outcome unknown and
+// is over in a moment, and a stop cut half-way sends no SIGKILL (containerd/cri#1099).
+func plan(s State, now time.Time) (start []Action, next time.Time) {
+	p := planner{s: s, now: now}
+	p.decide()
+	return p.start, p.next
+}
+
+type planner struct {
+	s     State
+	now   time.Time
+	start []Action
+	next  time.Time
+}
+
+func (p *planner) decide() {
+	want := p.s.Want
+	if p.s.Held || (want != nil && want.Stance == folder.Freeze) {
+		return
+	}
+	if want == nil {
+		if _, gone := p.teardown(p.s.Sandboxes, p.s.Containers); gone {
+			p.act(Action{Slot: sandboxSlot, Verb: Cleanup})
+		}
+		return
+	}
+	old, current := p.split(want.Pod.Hash)
+	if p.replace(old) {
+		p.bringUp(want, current)
+	}
+}
+
+// group is what exists of one content.
+type group struct {
+	sandboxes  []Sandbox
+	containers []Container
+}
+
+// split parts what exists into what is to be taken down and what is of the wanted content and of the sandbox to be used.
+func (p *planner) split(hash string) (old, current group) {
+	keep := map[string]bool{}
+	var best *Sandbox
+	for i, s := range p.s.Sandboxes {
+		if s.Hash != hash || s.ID == p.s.Memory.Replace || s.UID != p.s.Memory.UID {
+			continue
+		}
+		if best == nil || s.Attempt > best.Attempt {
+			best = &p.s.Sandboxes[i]
+		}
+	}
+	if best != nil {
+		keep[best.ID] = true
+	}
+	for _, s := range p.s.Sandboxes {
+		if keep[s.ID] {
+			current.sandboxes = append(current.sandboxes, s)
+		} else {
+			old.sandboxes = append(old.sandboxes, s)
+		}
+	}
+	for _, c := range p.s.Containers {
+		if keep[c.Sandbox] && c.Hash == hash {
+			current.containers = append(current.containers, c)
+		} else {
+			old.containers = append(old.containers, c)
+		}
+	}
+	return old, current
+}
+
+// replace takes an older content down once the images of the new one are there. True once nothing of the old one runs.
+func (p *planner) replace(old group) bool {
+	if running(old.containers) && !p.images() {
+		return false
+	}
+	stopped, _ := p.teardown(old.sandboxes, old.containers)
+	return stopped
+}
+
+// images reports whether every image of the wanted pod is there, and pulls what is not.
+func (p *planner) images() bool {
+	all := true
+	for i := range p.s.Want.Pod.Spec.Spec.Containers {
+		if !p.image(&p.s.Want.Pod.Spec.Spec.Containers[i]) {
+			all = false
+		}
+	}
+	return all
+}
+
+func (p *planner) image(c *corev1.Container) bool {
+	im := p.s.Images[c.Image]
+	switch {
+	case !im.Known || im.Pulling:
+		return false
+	case c.ImagePullPolicy == corev1.PullAlways && !im.Fresh:
+	case im.Present:
+		return true
+	case c.ImagePullPolicy == corev1.PullNever:
+		return false
+	}
+	if im.NotBefore.After(p.now) {
+		p.at(im.NotBefore)
+		return false
+	}
+	p.start = append(p.start, Action{Verb: Pull, Image: c.Image})
+	return false
+}
+
+// teardown stops and removes. stopped: no container runs and no sandbox holds an address or port any more; gone: nothing is left
+// and nothing is on its way.
+func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped, gone bool) {
+	alive := false
+	for _, c := range containers {
+		slot := containerSlot(c.Name)
+		switch c.State {
+		case Running, StateUnknown:
+			alive = true
+			if c.Gone {
+				p.stale(c)
+			} else {
+				p.stop(c)
+			}
+		case Created:
+			alive = true
+			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name})
+		}
+		if p.busy(slot) {
+			alive = true
+		}
+	}
+	if alive {
+		return false, false
+	}
+	stopped = true
+	for _, s := range sandboxes {
+		slot := Slot{Kind: "sandbox", Name: s.ID}
+		if s.Ready {
+			stopped = false
+			p.act(Action{Slot: slot, Verb: StopSandbox, ID: s.ID})
+		} else {
+			p.act(Action{Slot: slot, Verb: RemoveSandbox, ID: s.ID})
+		}
+	}
+	for _, c := range containers { // left by a sandbox that is gone already
+		if !slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == c.Sandbox }) {
+			p.act(Action{Slot: containerSlot(c.Name), Verb: RemoveContainer, ID: c.ID, Name: c.Name})
+		}
+	}
+	return stopped, len(sandboxes)+len(containers) == 0 && len(p.s.Ops) == 0
+}
+
+// staleAfter is how long a runtime may go on calling a container running whose process is seen to have ended. A shim that was lost
+// leaves such a container for ever (containerd#12600, containerd#5708).
+const staleAfter = 10 * time.Second
+
+// stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it.
+func (p *planner) stale(c Container) {
+	if due := c.GoneAt.Add(staleAfter); due.After(p.now) {
+		p.at(due)
+		return
+	}
+	p.act(Action{Slot: containerSlot(c.Name), Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: minGrace})
+}
+
+// stop begins a stop, or takes one up that was begun before.
+func (p *planner) stop(c Container) {
+	grace, hook := c.Grace, c.PreStop
+	if m, ok := p.s.Memory.StopBy[c.ID]; ok {
+		grace, hook = m.By.Sub(p.now), hook && !m.Hooked
+	}
+	p.act(Action{Slot: containerSlot(c.Name), Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: max(grace, minGrace), Hook: hook})
+}
+
+// bringUp makes the wanted pod run.
+func (p *planner) bringUp(want *folder.Wanted, have group) {
+	spec := &want.Pod.Spec.Spec
+	if p.finished(spec) {
+		for _, s := range have.sandboxes {
+			if s.Ready && !running(have.containers) {
+				p.act(Action{Slot: Slot{Kind: "sandbox", Name: s.ID}, Verb: StopSandbox, ID: s.ID})
+			}
+		}
+		return
+	}
+	ready := len(have.sandboxes) == 1 && have.sandboxes[0].Ready && (have.sandboxes[0].HostNet || have.sandboxes[0].IP != "")
+	if !ready {
+		if p.busy(sandboxSlot) {
+			return
+		}
+		if len(have.sandboxes) > 0 {
+			if have.sandboxes[0].Ready && have.sandboxes[0].IP == "" && p.now.Sub(have.sandboxes[0].Created) < time.Second {
+				p.at(have.sandboxes[0].Created.Add(time.Second))
+				return
+			}
+			p.teardown(have.sandboxes, have.containers)
+			return
+		}
+		if !p.images() { // a sandbox whose containers can't start is of no use
+			return
+		}
+		attempt := uint32(0)
+		if p.s.Memory.Began {
+			attempt = p.s.Memory.Sandbox + 1
+		}
+		p.act(Action{Slot: sandboxSlot, Verb: RunSandbox, Attempt: attempt})
+		return
+	}
+	for i := range spec.Containers {
+		p.container(&spec.Containers[i], have)
+	}
+}
+
+// finished reports whether every container ended for good.
+func (p *planner) finished(spec *corev1.PodSpec) bool {
+	for _, c := range spec.Containers {
+		if !p.s.Memory.Containers[c.Name].Done {
+			return false
+		}
+	}
+	return true
+}
+
+func running(cs []Container) bool {
+	return slices.ContainsFunc(cs, func(c Container) bool { return c.State == Running && !c.Gone })
+}
+
+// container brings one container of a ready sandbox forward.
+func (p *planner) container(c *corev1.Container, have group) {
+	slot := containerSlot(c.Name)
+	m := p.s.Memory.Containers[c.Name]
+	var newest *Container
+	for i := range have.containers {
+		x := &have.containers[i]
+		if x.Name != c.Name {
+			continue
+		}
+		if newest == nil {
+			newest = x
+			continue
+		}
+		if x.State == Exited && newest.State != Created && !p.busy(slot) && x.ID != m.LastID {
+			// One dead container a name is kept, the newest (kubelet's minimum).
+			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: x.ID, Name: c.Name, Log: x.LogPath})
+		}
+	}
+	if p.busy(slot) {
+		return
+	}
+	switch {
+	case newest != nil && newest.Gone:
+		p.stale(*newest)
+		return
+	case newest != nil && (newest.State == Running || newest.State == StateUnknown):
+		return
+	case newest != nil && newest.State == Created:
+		p.act(Action{Slot: slot, Verb: Start, ID: newest.ID, Name: c.Name, Attempt: newest.Attempt, Sandbox: newest.Sandbox})
+		return
+	case m.Done:
+		return
+	case newest != nil && m.NotBefore.After(p.now):
+		p.at(m.NotBefore)
+		return
+	}
+	if im := p.s.Images[c.Image]; newest == nil && !im.Present && !p.image(c) {
+		return
+	}
+	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Sandbox: have.sandboxes[0].ID})
+}
+
+// act starts an action if its slot is free and no failure holds it back.
+func (p *planner) act(a Action) bool {
+	if p.busy(a.Slot) || slices.ContainsFunc(p.start, func(x Action) bool { return x.Verb != Pull && x.Slot == a.Slot }) {
+		return false
+	}
+	if f := p.s.Failures[a.Slot]; f.NotBefore.After(p.now) {
+		p.at(f.NotBefore)
+		return false
+	}
+	p.start = append(p.start, a)
+	return true
+}
+
+func (p *planner) busy(s Slot) bool { _, ok := p.s.Ops[s]; return ok }
+
+func (p *planner) at(t time.Time) {
+	if p.next.IsZero() || t.Before(p.next) {
+		p.next = t
+	}
+}

@@ -1,0 +1,265 @@
+package staticpod
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"nodeagent/internal/staticpod/manifest"
+)
+
+// reading is what the runtime has of one pod.
+type reading struct {
+	sandboxes  []Sandbox   // newest attempt first
+	containers []Container // newest attempt first
+}
+
+// list reads all that is ours, or all that is ours of one pod: two calls.
+func (p *Pods) list(ctx context.Context, only map[string]string) (map[string]*reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.d.Config().RuntimeProbeTimeout)
+	defer cancel()
+	selector := map[string]string{labelInstance: p.d.Store.Instance()}
+	for k, v := range only {
+		selector[k] = v
+	}
+	type containers struct {
+		r   *cri.ListContainersResponse
+		err error
+	}
+	second := make(chan containers, 1)
+	go func() {
+		r, err := p.d.CRI.ListContainers(ctx, &cri.ListContainersRequest{Filter: &cri.ContainerFilter{LabelSelector: selector}})
+		second <- containers{r, err}
+	}()
+	sr, err := p.d.CRI.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{Filter: &cri.PodSandboxFilter{LabelSelector: selector}})
+	cr := <-second
+	if err != nil {
+		return nil, fmt.Errorf("list sandboxes: %w", err)
+	}
+	if cr.err != nil {
+		return nil, fmt.Errorf("list containers: %w", cr.err)
+	}
+	out := map[string]*reading{}
+	at := func(annotations, labels map[string]string) *reading {
+		key := annotations[annotationKey]
+		if key == "" { // ours by label alone: known to us by the runtime's name
+			key = labels[labelPodNamespace] + "/" + labels[labelPodName]
+		}
+		if out[key] == nil {
+			out[key] = &reading{}
+		}
+		return out[key]
+	}
+	for _, s := range sr.GetItems() {
+		r := at(s.GetAnnotations(), s.GetLabels())
+		r.sandboxes = append(r.sandboxes, Sandbox{
+			ID: s.GetId(), Attempt: s.GetMetadata().GetAttempt(), UID: s.GetMetadata().GetUid(), Ready: s.GetState() == cri.PodSandboxState_SANDBOX_READY,
+			Created: time.Unix(0, s.GetCreatedAt()), Hash: s.GetAnnotations()[annotationHash],
+		})
+	}
+	for _, c := range cr.r.GetContainers() {
+		r := at(c.GetAnnotations(), c.GetLabels())
+		a := c.GetAnnotations()
+		grace := 30 * time.Second
+		if n, err := strconv.ParseInt(a[annotationGrace], 10, 32); err == nil && n >= 0 {
+			grace = time.Duration(n) * time.Second
+		}
+		r.containers = append(r.containers, Container{
+			ID: c.GetId(), Name: c.GetMetadata().GetName(), Sandbox: c.GetPodSandboxId(), Attempt: c.GetMetadata().GetAttempt(), State: stateOf(c.GetState()),
+			Hash: a[annotationHash], Image: c.GetImage().GetImage(), Created: time.Unix(0, c.GetCreatedAt()), Grace: grace, PreStop: a[annotationPreStop] != "", hook: a[annotationPreStop],
+		})
+	}
+	for _, r := range out {
+		slices.SortFunc(r.sandboxes, func(a, b Sandbox) int { return cmp.Or(cmp.Compare(b.Attempt, a.Attempt), b.Created.Compare(a.Created)) })
+		slices.SortFunc(r.containers, func(a, b Container) int {
+			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Attempt, a.Attempt))
+		})
+	}
+	return out, nil
+}
+
+func stateOf(s cri.ContainerState) ContainerState {
+	switch s {
+	case cri.ContainerState_CONTAINER_CREATED:
+		return Created
+	case cri.ContainerState_CONTAINER_RUNNING:
+		return Running
+	case cri.ContainerState_CONTAINER_EXITED:
+		return Exited
+	}
+	return StateUnknown
+}
+
+// read is all the runtime has of one pod: what a full reading left, or two filtered lists; then the status of what changed.
+func (p *Pods) read(ctx context.Context, x *pod) (*reading, error) {
+	p.mu.Lock()
+	r := x.last
+	x.last = nil
+	p.mu.Unlock()
+	if r == nil {
+		ns, name := splitKey(x.key)
+		all, err := p.list(ctx, map[string]string{labelPodNamespace: ns, labelPodName: manifest.NodePodName(name, p.d.Config().NodeName)})
+		if err != nil {
+			return nil, err
+		}
+		if r = all[x.key]; r == nil {
+			r = &reading{}
+		}
+	}
+	for i := range r.sandboxes {
+		if err := p.address(ctx, x, &r.sandboxes[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range r.containers {
+		if err := p.detail(ctx, x, &r.containers[i]); err != nil {
+			return nil, err
+		}
+	}
+	p.forget(x, r)
+	return r, nil
+}
+
+func splitKey(key string) (namespace, name string) {
+	for i := range key {
+		if key[i] == '/' {
+			return key[:i], key[i+1:]
+		}
+	}
+	return "", key
+}
+
+const hostNetwork = "host"
+
+// address asks for a ready sandbox's address, once.
+func (p *Pods) address(ctx context.Context, x *pod, s *Sandbox) error {
+	if !s.Ready {
+		return nil
+	}
+	p.mu.Lock()
+	ip, known := x.addrs[s.ID]
+	p.mu.Unlock()
+	if !known {
+		ctx, cancel := context.WithTimeout(ctx, p.d.Config().RuntimeProbeTimeout)
+		defer cancel()
+		r, err := p.d.CRI.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: s.ID})
+		if isNotFound(err) {
+			s.Ready = false
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("status of sandbox %.12s: %w", s.ID, err)
+		}
+		ip = r.GetStatus().GetNetwork().GetIp()
+		if r.GetStatus().GetLinux().GetNamespaces().GetOptions().GetNetwork() == cri.NamespaceMode_NODE {
+			ip = hostNetwork
+		}
+		if ip != "" {
+			p.mu.Lock()
+			x.addrs[s.ID] = ip
+			p.mu.Unlock()
+		}
+	}
+	if s.HostNet = ip == hostNetwork; !s.HostNet {
+		s.IP = ip
+	}
+	return nil
+}
+
+// detail fills in what only a container's status tells, asked once a state.
+func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
+	p.mu.Lock()
+	known, ok := x.statuses[c.ID]
+	p.owner[c.ID] = x.key
+	gone := x.gone[c.ID]
+	p.mu.Unlock()
+	if !ok || known.State != c.State {
+		if c.State == Created {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, p.d.Config().RuntimeProbeTimeout)
+		defer cancel()
+		r, err := p.d.CRI.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: c.ID, Verbose: c.State == Running})
+		if isNotFound(err) {
+			c.State = StateUnknown
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("status of container %.12s: %w", c.ID, err)
+		}
+		known = detailOf(*c, r)
+		p.mu.Lock()
+		x.statuses[c.ID] = known
+		p.mu.Unlock()
+		if known.State == Running && known.PID > 0 {
+			p.exits.watch(c.ID, known.PID)
+		}
+	}
+	c.State, c.PID, c.Started, c.Finished = known.State, known.PID, known.Started, known.Finished
+	c.ExitCode, c.Reason, c.Message, c.LogPath = known.ExitCode, known.Reason, known.Message, known.LogPath
+	if c.State == Running && !gone.IsZero() {
+		c.Gone, c.GoneAt = true, gone
+	}
+	return nil
+}
+
+func detailOf(c Container, r *cri.ContainerStatusResponse) Container {
+	s := r.GetStatus()
+	c.State = stateOf(s.GetState())
+	c.Started, c.Finished = unixNano(s.GetStartedAt()), unixNano(s.GetFinishedAt())
+	c.ExitCode, c.Reason, c.Message, c.LogPath = int(s.GetExitCode()), s.GetReason(), clip(s.GetMessage()), s.GetLogPath()
+	var info struct {
+		PID int `json:"pid"`
+	}
+	if json.Unmarshal([]byte(r.GetInfo()["info"]), &info) == nil {
+		c.PID = info.PID
+	}
+	return c
+}
+
+func unixNano(n int64) time.Time {
+	if n <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
+}
+
+// forget drops what is known of containers and sandboxes that are no more.
+func (p *Pods) forget(x *pod, r *reading) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have := map[string]bool{}
+	for _, c := range r.containers {
+		have[c.ID] = true
+		if c.State == Exited {
+			delete(x.gone, c.ID)
+		}
+	}
+	for _, s := range r.sandboxes {
+		have[s.ID] = true
+		p.owner[s.ID] = x.key
+	}
+	x.sandbox = ""
+	if len(r.sandboxes) > 0 {
+		x.sandbox = r.sandboxes[0].ID
+	}
+	for id := range x.statuses {
+		if !have[id] {
+			delete(x.statuses, id)
+			delete(x.gone, id)
+			delete(p.owner, id)
+		}
+	}
+	for id := range x.addrs {
+		if !have[id] {
+			delete(x.addrs, id)
+			delete(p.owner, id)
+		}
+	}
+}

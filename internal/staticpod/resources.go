@@ -1,0 +1,124 @@
+package staticpod
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// qos is the class that requests and limits give a pod (k8s.io/kubernetes/pkg/apis/core/v1/helper/qos).
+func qos(s *corev1.PodSpec) corev1.PodQOSClass {
+	any, guaranteed := false, true
+	for _, c := range s.Containers {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			req, lim := c.Resources.Requests[name], c.Resources.Limits[name]
+			if !req.IsZero() || !lim.IsZero() {
+				any = true
+			}
+			if lim.IsZero() || req.Cmp(lim) != 0 {
+				guaranteed = false
+			}
+		}
+	}
+	switch {
+	case !any:
+		return corev1.PodQOSBestEffort
+	case guaranteed:
+		return corev1.PodQOSGuaranteed
+	}
+	return corev1.PodQOSBurstable
+}
+
+const (
+	cpuPeriod = 100_000 // microseconds, the kernel's and kubelet's default
+	minQuota  = 1000    // the kernel's least, in microseconds
+	minShares = 2
+	maxShares = 262144
+)
+
+// resources of a container: shares from the request, quota and memory from the limits (pkg/kubelet/cm/helpers_linux.go).
+func resources(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerResources {
+	r := &cri.LinuxContainerResources{CpuShares: minShares, OomScoreAdj: oomScoreAdj(s, c, memoryCapacity())}
+	cpu := c.Resources.Requests[corev1.ResourceCPU]
+	if cpu.IsZero() {
+		cpu = c.Resources.Limits[corev1.ResourceCPU]
+	}
+	if milli := cpu.MilliValue(); milli > 0 {
+		r.CpuShares = min(max(milli*1024/1000, minShares), maxShares)
+	}
+	if lim := c.Resources.Limits[corev1.ResourceCPU]; !lim.IsZero() {
+		r.CpuPeriod, r.CpuQuota = cpuPeriod, max(lim.MilliValue()*cpuPeriod/1000, minQuota)
+	}
+	if lim := c.Resources.Limits[corev1.ResourceMemory]; !lim.IsZero() {
+		r.MemoryLimitInBytes = lim.Value()
+	}
+	return r
+}
+
+// oomScoreAdj as kubelet sets it (pkg/kubelet/qos/policy.go): -997 for what must not be killed, 1000 for best effort, else the less the
+// more memory is requested, never below 3.
+func oomScoreAdj(s *corev1.PodSpec, c *corev1.Container, capacity int64) int64 {
+	if s.PriorityClassName == "system-node-critical" {
+		return -997
+	}
+	switch qos(s) {
+	case corev1.PodQOSGuaranteed:
+		return -997
+	case corev1.PodQOSBestEffort:
+		return 1000
+	}
+	req := c.Resources.Requests[corev1.ResourceMemory]
+	if capacity <= 0 {
+		return 999
+	}
+	return min(max(1000-1000*req.Value()/capacity, 3), 999)
+}
+
+func security(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerSecurityContext {
+	out := &cri.LinuxContainerSecurityContext{
+		NamespaceOptions: namespaces(s),
+		Seccomp:          &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined},
+	}
+	if pod := s.SecurityContext; pod != nil {
+		out.RunAsUser, out.RunAsGroup = int64Value(pod.RunAsUser), int64Value(pod.RunAsGroup)
+		out.SupplementalGroups = pod.SupplementalGroups
+		seccomp(out, pod.SeccompProfile)
+	}
+	sc := c.SecurityContext
+	if sc == nil {
+		return out
+	}
+	if sc.RunAsUser != nil {
+		out.RunAsUser = int64Value(sc.RunAsUser)
+	}
+	if sc.RunAsGroup != nil {
+		out.RunAsGroup = int64Value(sc.RunAsGroup)
+	}
+	if sc.Privileged != nil {
+		out.Privileged = *sc.Privileged
+	}
+	if sc.ReadOnlyRootFilesystem != nil {
+		out.ReadonlyRootfs = *sc.ReadOnlyRootFilesystem
+	}
+	if sc.AllowPrivilegeEscalation != nil {
+		out.NoNewPrivs = !*sc.AllowPrivilegeEscalation
+	}
+	if caps := sc.Capabilities; caps != nil {
+		out.Capabilities = &cri.Capability{}
+		for _, x := range caps.Add {
+			out.Capabilities.AddCapabilities = append(out.Capabilities.AddCapabilities, string(x))
+		}
+		for _, x := range caps.Drop {
+			out.Capabilities.DropCapabilities = append(out.Capabilities.DropCapabilities, string(x))
+		}
+	}
+	seccomp(out, sc.SeccompProfile)
+	return out
+}
+
+func seccomp(out *cri.LinuxContainerSecurityContext, p *corev1.SeccompProfile) {
+	if p != nil && p.Type == corev1.SeccompProfileTypeRuntimeDefault {
+		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}
+	} else if p != nil && p.Type == corev1.SeccompProfileTypeUnconfined {
+		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
+	}
+}
