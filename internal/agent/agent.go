@@ -200,12 +200,9 @@ func (a *agent) watchBoard(ctx context.Context) error {
 // config in force.
 func (a *agent) config() config.Config { return a.settings.Load().loaded.Config }
 
+// resolve finds a condition by its name; its error is for the person who asked.
 func (a *agent) resolve(condition string) (string, error) {
-	name, err := api.Resolve(a.board.Snapshot(), condition)
-	if err != nil {
-		return "", &view.Error{Problem: err.Error(), Fix: "See `nodeagent status` for the names of all conditions."}
-	}
-	return name, nil
+	return api.Resolve(a.board.Snapshot(), condition)
 }
 
 // status is the whole node.

@@ -31,6 +31,13 @@ func (f *facts) get() kubelet.Facts {
 	return f.f
 }
 
+// kept is what was found last; zero before the first look.
+func (f *facts) kept() kubelet.Facts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.f
+}
+
 // fresh are facts found now.
 func (f *facts) fresh() kubelet.Facts {
 	f.mu.Lock()
@@ -51,28 +58,41 @@ func (f *facts) endpoint() (endpoint, source string) {
 // sandboxesEvery is between looks for a kubelet's sandboxes: a kubelet on this node shows itself earlier in other ways.
 const sandboxesEvery = 30 * time.Second
 
+// findEvery is between full looks for a kubelet. In between its health port is asked, which is cheap and the first that a kubelet which
+// starts has open.
+const findEvery = 10 * time.Second
+
 // owner looks for anything else that runs, or may come back to run, the pods of this node.
 type owner struct {
 	facts   *facts
 	runtime cri.RuntimeServiceClient
 	timeout func() time.Duration
 
-	at      time.Time
+	found   time.Time // of the last full look
+	at      time.Time // of the last look at the sandboxes
 	sandbox bool
 }
 
 // signs found now. It is asked by one task alone.
 func (o *owner) signs(ctx context.Context) []string {
-	f := o.facts.fresh()
+	f := o.facts.kept()
+	answers := kubelet.Answers(ctx, healthz(f))
+	if answers || o.found.IsZero() || time.Since(o.found) >= findEvery {
+		f, o.found = o.facts.fresh(), time.Now()
+	}
 	if o.at.IsZero() || o.sandbox || time.Since(o.at) >= sandboxesEvery {
 		o.sandbox, o.at = kubeletSandbox(ctx, o.runtime, o.timeout()), time.Now()
 	}
-	address := f.Config.HealthzAddress
-	if address == "" {
-		address = kubelet.DefaultHealthz
-	}
-	_, signs := kubelet.MayReturn(f, kubelet.Answers(ctx, address), o.sandbox)
+	_, signs := kubelet.MayReturn(f, answers, o.sandbox)
 	return signs
+}
+
+// healthz is where this node's kubelet answers, or would.
+func healthz(f kubelet.Facts) string {
+	if f.Config.HealthzAddress == "" {
+		return kubelet.DefaultHealthz
+	}
+	return f.Config.HealthzAddress
 }
 
 // kubeletSandbox reports whether the runtime has a sandbox that a kubelet made. A runtime that does not answer shows none; nothing can be

@@ -42,17 +42,25 @@ func first(o Options) (*settings, error) {
 	if err == nil {
 		return &settings{loaded: l, at: time.Now()}, nil
 	}
-	for _, dir := range stateDirs(o) {
-		var raw json.RawMessage
-		if found, peekErr := state.Peek(dir, "config", configVersion, &raw); peekErr != nil || !found {
-			continue
-		}
-		accepted, acceptedErr := config.FromAccepted(raw, config.Options{KnownConditions: conditionNames()})
-		if acceptedErr == nil {
-			return &settings{loaded: accepted, refused: err, old: true, at: time.Now()}, nil
-		}
+	if l, ok := Accepted(o); ok {
+		return &settings{loaded: l, refused: err, old: true, at: time.Now()}, nil
 	}
 	return nil, err
+}
+
+// Accepted is the configuration that an agent on this node accepted last, if there was one and this process may read it. It is the one in
+// force while the files are bad or ask for a restart.
+func Accepted(o Options) (*config.Loaded, bool) {
+	for _, dir := range stateDirs(o) {
+		var raw json.RawMessage
+		if found, err := state.Peek(dir, "config", configVersion, &raw); err != nil || !found {
+			continue
+		}
+		if l, err := config.FromAccepted(raw, config.Options{KnownConditions: conditionNames()}); err == nil {
+			return l, true
+		}
+	}
+	return nil, false
 }
 
 var stateDirLine = regexp.MustCompile(`(?m)^stateDir:\s*["']?([^\s"'#]+)`)
@@ -65,7 +73,10 @@ func stateDirs(o Options) []string {
 			dirs = append(dirs, m[1])
 		}
 	}
-	return append(dirs, config.Default().StateDir)
+	if len(dirs) == 0 {
+		dirs = []string{config.Default().StateDir}
+	}
+	return dirs
 }
 
 // accept keeps a configuration as the last accepted one.

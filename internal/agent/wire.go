@@ -37,10 +37,11 @@ func (a *agent) wire(c config.Config) error {
 	})
 	facts := newFacts()
 	a.runtime = runtime.New(func() runtime.Config { return runtimeConfig(a.config(), facts) }, runtime.Hooks{
-		OnConnect: func() { a.pods.wake() },
-		OnRelist:  func() { a.pods.wake() },
-		OnEvent:   func(id, pod string) { a.pods.event(id, pod) },
-		Observe:   a.metrics.ObserveCRI,
+		OnConnect:    func() { a.pods.wake() },
+		OnDisconnect: func() { a.pods.wake() },
+		OnRelist:     func() { a.pods.wake() },
+		OnEvent:      func(id, pod string) { a.pods.event(id, pod) },
+		Observe:      a.metrics.ObserveCRI,
 	}, a.board, a.log)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() })
 	var err error

@@ -38,9 +38,8 @@ type Runtime struct {
 	socket *socket
 	events *events
 
-	cut     atomic.Pointer[context.CancelFunc] // ends the look that runs
-	last    Endpoint                           // found last; of the look task alone
-	streaks streaks
+	cut  atomic.Pointer[context.CancelFunc] // ends the look that runs
+	last Endpoint                           // found last; of the look task alone
 }
 
 // New makes a Runtime that does nothing until its Tasks run. config is called once a pass; the board must know Conditions.
@@ -102,7 +101,6 @@ func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 	looks := judge(s, cfg.valid())
 	r.board.Publish(looks...)
 	r.show(s)
-	r.streaks.note(looks, time.Now(), r.log)
 	if s.Version.Err == nil && s.Version.Resp != nil {
 		r.events.know(s.Version.Resp.GetRuntimeName())
 	}

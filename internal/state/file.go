@@ -45,15 +45,28 @@ func WriteFile(path string, b []byte, mode fs.FileMode, durable bool) (err error
 	return nil
 }
 
+// unfinished marks the name of a file that is being written.
+const unfinished = ".unfinished-"
+
+// sweep removes what a writer that was killed left unfinished, in the folder and the folders in it.
+func sweep(dir string) {
+	for _, pattern := range []string{".*" + unfinished + "*", filepath.Join("*", ".*"+unfinished+"*")} {
+		left, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, path := range left {
+			os.Remove(path)
+		}
+	}
+}
+
 func create(dir, base string) (*os.File, error) {
-	tmp, err := os.CreateTemp(dir, "."+base+".*")
+	tmp, err := os.CreateTemp(dir, "."+base+unfinished+"*")
 	if !errors.Is(err, fs.ErrNotExist) {
 		return tmp, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return os.CreateTemp(dir, "."+base+".*")
+	return os.CreateTemp(dir, "."+base+unfinished+"*")
 }
 
 func syncDir(dir string) error {

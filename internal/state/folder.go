@@ -66,6 +66,7 @@ func Open(dir string) (*Folder, error) {
 		}
 		return nil, fmt.Errorf("lock state folder: %w", err)
 	}
+	sweep(dir)
 	f := &Folder{dir: dir, lock: lock}
 	if err := f.identify(); err != nil {
 		lock.Close()

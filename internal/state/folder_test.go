@@ -122,3 +122,27 @@ func TestUnreadableIdentityIsNotReplaced(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenRemovesWhatAKilledWriterLeft(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	f.Save("pods/a", 1, thing{})
+	left := []string{f.Path(".x.json.unfinished-1"), f.Path("pods", ".a.json.unfinished-2")}
+	kept := []string{f.Path("pods", "a.json"), f.Path("pods", "uid", ".a.json.unfinished-3")}
+	os.MkdirAll(f.Path("pods", "uid"), 0o755)
+	for _, path := range append(left, kept[1]) {
+		os.WriteFile(path, nil, 0o600)
+	}
+	f.Close()
+	open(t, dir)
+	for _, path := range left {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+	for _, path := range kept {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s is gone", path)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package staticpod
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"nodeagent/internal/reconcile"
@@ -22,56 +24,32 @@ type Death struct {
 	Asked     bool // we stopped it
 }
 
-// observe takes note of containers that ended: it moves the memory forward and says which deaths are new. Pure but for the
-// back-off's jitter.
+// observe takes note of containers that ended, each once and in the order of attempts: it moves the memory forward and says which
+// deaths are new. Pure but for the back-off's jitter.
 func observe(m Memory, cs []Container, policy string, boot string, r Restart, now time.Time) (Memory, []Death) {
 	var deaths []Death
-	seen := map[string]bool{}
 	m = m.clone()
-	for _, c := range cs {
-		if seen[c.Name] {
-			continue // only the newest attempt of a name counts
-		}
-		seen[c.Name] = true
+	oldest := slices.Clone(cs)
+	slices.SortStableFunc(oldest, func(a, b Container) int { return cmp.Compare(a.Attempt, b.Attempt) })
+	for _, c := range oldest {
 		cm := m.Containers[c.Name]
 		if c.Attempt >= cm.Next {
 			cm.Next = c.Attempt + 1
 		}
+		if latest := now.Add(r.Backoff.Max); r.Backoff.Max > 0 && cm.NotBefore.After(latest) {
+			cm.NotBefore = latest // the clock was set back
+		}
 		if c.State == Running && !c.Gone && cm.Level > 0 && !c.Started.IsZero() && now.Sub(c.Started) >= r.ResetAfter {
 			cm.Level = 0
 		}
-		if c.State == Exited && cm.LastID != c.ID {
+		if c.State == Exited && c.Attempt >= cm.Recorded {
 			d := Death{Container: c}
 			_, d.Asked = m.StopBy[c.ID]
 			delete(m.StopBy, c.ID)
-			ran := c.Finished.Sub(c.Started)
-			if c.Started.IsZero() || ran < 0 {
-				ran = 0
-			}
-			cm.LastID, cm.LastExit, cm.LastWhy, cm.LastAt, cm.LastLong = c.ID, c.ExitCode, c.Reason, c.Finished, ran
-			if ran >= r.ResetAfter {
-				cm.Level = 0
-			}
-			d.Restart = policy == "Always" || (policy == "OnFailure" && c.ExitCode != 0)
 			// A boot, or a runtime that was away, says nothing about the container itself.
 			d.Quiet = d.Asked || m.Boot != boot || (c.ExitCode == 255 && c.Reason == "Unknown")
-			if d.Restart {
-				cm.Done = false
-				if cm.Level == 0 || d.Quiet {
-					cm.NotBefore = now
-				} else {
-					from := c.Finished
-					if from.IsZero() || from.After(now) {
-						from = now
-					}
-					cm.NotBefore = from.Add(r.Backoff.Jittered(cm.Level - 1))
-				}
-				if !d.Quiet {
-					cm.Level++
-				}
-			} else {
-				cm.Done = true
-			}
+			d.Restart = policy == "Always" || (policy == "OnFailure" && c.ExitCode != 0)
+			cm = cm.died(d, r, now)
 			d.NotBefore, d.Level = cm.NotBefore, cm.Level
 			deaths = append(deaths, d)
 		}
@@ -79,4 +57,34 @@ func observe(m Memory, cs []Container, policy string, boot string, r Restart, no
 	}
 	m.Boot = boot
 	return m, deaths
+}
+
+// died is the memory of a container name after one more death.
+func (cm ContainerMemory) died(d Death, r Restart, now time.Time) ContainerMemory {
+	c := d.Container
+	ran := c.Finished.Sub(c.Started)
+	if c.Started.IsZero() || ran < 0 {
+		ran = 0
+	}
+	cm.Recorded = c.Attempt + 1
+	cm.LastID, cm.LastExit, cm.LastWhy, cm.LastAt, cm.LastLong = c.ID, c.ExitCode, c.Reason, c.Finished, ran
+	if ran >= r.ResetAfter {
+		cm.Level = 0
+	}
+	cm.Done = !d.Restart
+	if !d.Restart {
+		return cm
+	}
+	cm.NotBefore = now
+	if cm.Level > 0 && !d.Quiet {
+		from := c.Finished
+		if from.IsZero() || from.After(now) {
+			from = now
+		}
+		cm.NotBefore = from.Add(r.Backoff.Jittered(cm.Level - 1))
+	}
+	if !d.Quiet {
+		cm.Level++
+	}
+	return cm
 }

@@ -49,7 +49,7 @@ type Pods struct {
 	keyed  *reconcile.Keyed[string]
 	full   *reconcile.Loop
 	source *source
-	exits  *exits
+	exits  exitWatcher
 	images *images
 	driver atomic.Pointer[string] // cgroup driver, once the runtime told it
 	hostIP string
@@ -64,6 +64,7 @@ type Pods struct {
 	mu      sync.Mutex // of all below
 	pods    map[string]*pod
 	owner   map[string]string // container id -> key, for hints
+	stirs   uint64            // counts what happened to pods, so that a full reading knows what is newer than itself
 	full1   bool              // one full reading succeeded
 	open    bool              // ops may begin
 	looking bool              // a look without a daemon: passes run and begin nothing
@@ -81,6 +82,9 @@ type pod struct {
 	addrs    map[string]string    // sandbox id -> ip
 	gone     map[string]time.Time // container id -> when its process was seen to be gone
 	last     *reading             // of a full reading, to be used once
+	stirred  uint64               // Pods.stirs when something last happened to it
+	version  int                  // counts the changes of memory
+	saving   sync.Mutex           // orders the writes of memory; taken before Pods.mu
 	sandbox  string               // the newest one seen
 	since    time.Time            // of the phase shown
 	phase    string
@@ -145,10 +149,16 @@ func (p *Pods) Hint(id string) {
 func (p *Pods) wake(key string) {
 	p.mu.Lock()
 	if x := p.pods[key]; x != nil {
-		x.last = nil // something happened since
+		p.stir(x)
 	}
 	p.mu.Unlock()
 	p.keyed.Wake(key)
+}
+
+// stir notes that something happened to a pod: what a full reading saw of it before counts no more. It needs the lock.
+func (p *Pods) stir(x *pod) {
+	p.stirs++
+	x.stirred, x.last = p.stirs, nil
 }
 
 func (p *Pods) exited(id string) {
@@ -159,7 +169,7 @@ func (p *Pods) exited(id string) {
 			if x.gone[id].IsZero() {
 				x.gone[id] = time.Now()
 			}
-			x.last = nil
+			p.stir(x)
 		}
 	}
 	p.mu.Unlock()
@@ -217,16 +227,17 @@ func (p *Pods) RestartPod(_ context.Context, name string) error {
 	}
 	p.mu.Lock()
 	x := p.pod(key)
-	m := x.memory.clone()
-	m.Replace = x.sandbox
-	for n, c := range m.Containers {
-		c.Level, c.NotBefore, c.Done = 0, time.Time{}, false
-		m.Containers[n] = c
-	}
-	x.memory = m
+	sandbox := x.sandbox
 	x.failures = map[Slot]Failure{}
 	p.mu.Unlock()
-	if err := p.d.Store.Save(memoryName(key), memoryVersion, m); err != nil {
+	err = p.change(x, func(m *Memory) {
+		m.Replace = sandbox
+		for n, c := range m.Containers {
+			c.Level, c.NotBefore, c.Done = 0, time.Time{}, false
+			m.Containers[n] = c
+		}
+	})
+	if err != nil {
 		return err
 	}
 	p.d.Record(event.Event{Kind: event.KindPod, Subject: key, Reason: "RestartAsked", Message: "restart asked for by a person"})

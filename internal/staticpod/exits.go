@@ -11,6 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// exitWatcher is a task that calls back when a watched container's process has ended. *exits is the one; tests have their own.
+type exitWatcher interface {
+	Task
+	watch(containerID string, pid int)
+	close()
+}
+
 // exits tells, earlier than any runtime, that a container's process has ended: one epoll over a pidfd a container. It tells that it
 // ended, not how.
 type exits struct {

@@ -2,6 +2,7 @@ package staticpod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,9 +52,11 @@ func (im *images) lost(name string) {
 	im.get(name).present = false
 }
 
-// states of the images a pod needs. What is not known to be there is asked of the runtime, with the deadline of a look.
-func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) map[string]ImageState {
+// states of the images a pod needs. What is not known to be there is asked of the runtime, with the deadline of a look; an error is of
+// an image that could not be asked for, whose state is then not known.
+func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) (map[string]ImageState, error) {
 	out := map[string]ImageState{}
+	var errs []error
 	im.p.mu.Lock()
 	fresh := maps.Clone(x.fresh)
 	im.p.mu.Unlock()
@@ -71,7 +74,8 @@ func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) map[s
 		if !s.Present && !s.Pulling {
 			present, err := im.ask(ctx, c.Image)
 			if err != nil {
-				s.Known, s.Error = false, err.Error()
+				s.Known, s.Error = false, clip(err.Error())
+				errs = append(errs, err)
 			} else if s.Present = present; present {
 				im.mu.Lock()
 				i.present, i.err = true, ""
@@ -83,7 +87,7 @@ func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) map[s
 		}
 		out[c.Image] = s
 	}
-	return out
+	return out, errors.Join(errs...)
 }
 
 func (im *images) ask(ctx context.Context, name string) (bool, error) {
@@ -104,6 +108,10 @@ func (im *images) pull(ctx context.Context, name, key string) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	i := im.get(name)
+	if !i.pulling && i.notBefore.After(time.Now()) { // another pod's pull failed since the pass began
+		im.p.keyed.Wake(key)
+		return
+	}
 	i.waiting[key] = true
 	if i.pulling {
 		return

@@ -23,6 +23,13 @@ func (m Memory) clone() Memory {
 	return m
 }
 
+// forgetStops drops the stops of containers that are no more. m must be a clone.
+func (m Memory) forgetStops(have []Container) {
+	maps.DeleteFunc(m.StopBy, func(id string, _ StopMemory) bool {
+		return !slices.ContainsFunc(have, func(c Container) bool { return c.ID == id })
+	})
+}
+
 func (m Memory) equal(o Memory) bool { return reflect.DeepEqual(m.clone(), o.clone()) }
 
 // forContent is the memory for another content of the pod: attempts go on, so that names in the runtime never clash; counts and
@@ -34,7 +41,7 @@ func (m Memory) forContent(hash, uid, boot string) Memory {
 	n := m.clone()
 	n.Hash, n.UID, n.Boot = hash, uid, boot
 	for name, c := range n.Containers {
-		n.Containers[name] = ContainerMemory{Next: c.Next, LastID: c.LastID}
+		n.Containers[name] = ContainerMemory{Next: c.Next, LastID: c.LastID, Recorded: c.Recorded}
 	}
 	return n
 }

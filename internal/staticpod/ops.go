@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,13 +87,16 @@ func (p *Pods) finished(o opContext, a Action, err error, took time.Duration) {
 		delete(p.pods, x.key)
 		p.views.Delete(x.key)
 	}
-	x.last = nil
+	p.stir(x)
 	p.mu.Unlock()
 	if err != nil && p.opsCtx.Err() == nil {
 		p.note(x, string(a.Verb)+" "+a.Name, err)
 	}
 	if a.Verb == Cleanup && err == nil {
 		p.gone(x.key)
+		if _, back := p.desired.Load().Pods[x.key]; back { // its manifest is there again
+			p.keyed.Wake(x.key)
+		}
 		return
 	}
 	if err == nil {
@@ -168,16 +172,14 @@ func (p *Pods) runSandbox(ctx context.Context, o opContext, a Action) error {
 // made remembers a cgroup to be removed with the pod.
 func (p *Pods) made(x *pod, cgroup string) {
 	p.mu.Lock()
-	m := x.memory.clone()
-	for _, have := range m.Made {
-		if have == cgroup {
-			p.mu.Unlock()
-			return
-		}
-	}
-	m.Made = append(m.Made, cgroup)
+	known := slices.Contains(x.memory.Made, cgroup)
 	p.mu.Unlock()
-	p.keep(x, m)
+	if known {
+		return
+	}
+	if err := p.change(x, func(m *Memory) { m.Made = append(m.Made, cgroup) }); err != nil {
+		p.note(x, "write the pod's memory", err)
+	}
 }
 
 func (p *Pods) createAndStart(ctx context.Context, o opContext, a Action) error {

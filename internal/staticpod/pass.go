@@ -27,16 +27,20 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	if w, ok := desired.Pods[key]; ok {
 		want = &w
 	}
+	s, version := p.state(x, want) // before the reading: an op that ends meanwhile counts as running, and its end wakes the pod again
 	r, err := p.read(ctx, x)
 	if err != nil {
 		p.showUnknown(x, want, err)
 		return time.Time{}, err
 	}
+	s.Sandboxes, s.Containers = r.sandboxes, r.containers
 
 	mayStart, why := p.d.MayStart()
 	now := time.Now()
-	s := p.state(x, want, r)
 	s.Held = !mayStart
+	s.Memory.forgetStops(r.containers)
+	var deaths []Death
+	var unsure error // an image could not be asked for: the rest of the pod goes on
 	if want != nil && want.Stance != folder.Freeze {
 		id := identify(want.Pod, p.d.Config().NodeName)
 		if s.Memory.Hash != id.Hash || s.Memory.UID != id.UID {
@@ -48,13 +52,9 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 			s.Failures = nil
 		}
 		policy := string(want.Pod.Spec.Spec.RestartPolicy)
-		var deaths []Death
 		_, current := (&planner{s: s}).split(want.Pod.Hash)
 		s.Memory, deaths = observe(s.Memory, current.containers, policy, p.d.Boot, p.d.Config().Restart, now)
-		for _, d := range deaths {
-			p.recordDeath(x, s.Memory, d)
-		}
-		s.Images = p.images.states(ctx, x, want)
+		s.Images, unsure = p.images.states(ctx, x, want)
 	}
 	if s.Memory.Replace != "" && !hasSandbox(r, s.Memory.Replace) {
 		s.Memory.Replace = ""
@@ -62,10 +62,21 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 
 	actions, next := plan(s, now)
 	s.Memory = remember(s.Memory, actions, now)
-	p.keep(x, s.Memory)
+	if !p.keep(x, version, s.Memory) {
+		return now, nil
+	}
+	for _, d := range deaths {
+		p.recordDeath(x, s.Memory, d)
+	}
 	p.begin(x, want, r, actions)
+	for _, a := range actions {
+		if im, ok := s.Images[a.Image]; ok && a.Verb == Pull {
+			im.Pulling = true
+			s.Images[a.Image] = im
+		}
+	}
 	p.show(x, want, r, s, why, now)
-	return earliest(next, p.waiting(x, r, now)), nil
+	return earliest(next, p.waiting(x, r, now)), unsure
 }
 
 func hasSandbox(r *reading, id string) bool {
@@ -77,18 +88,18 @@ func hasSandbox(r *reading, id string) bool {
 	return false
 }
 
-// state is what a plan is made from, as it is now.
-func (p *Pods) state(x *pod, want *folder.Wanted, r *reading) State {
+// state is what a plan is made from besides what the runtime has, with the version of the memory in it.
+func (p *Pods) state(x *pod, want *folder.Wanted) (s State, version int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := State{Want: want, Sandboxes: r.sandboxes, Containers: r.containers, Ops: map[Slot]Action{}, Failures: map[Slot]Failure{}, Memory: x.memory.clone()}
+	s = State{Want: want, Ops: map[Slot]Action{}, Failures: map[Slot]Failure{}, Memory: x.memory.clone()}
 	for k, v := range x.ops {
 		s.Ops[k] = v
 	}
 	for k, v := range x.failures {
 		s.Failures[k] = v
 	}
-	return s
+	return s, x.version
 }
 
 // remember is the memory as it must be on disk before the actions are begun.
@@ -101,11 +112,14 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 		case CreateAndStart:
 			c := m.Containers[a.Name]
 			c.Next = a.Attempt + 1
-			if !c.LastAt.IsZero() {
+			if a.Again {
 				c.Restarts++
 			}
 			m.Containers[a.Name] = c
 		case Stop:
+			if a.Stale {
+				continue // nobody asked it to end
+			}
 			if _, begun := m.StopBy[a.ID]; !begun {
 				m.StopBy[a.ID] = StopMemory{By: now.Add(a.Grace), Hooked: a.Hook}
 			} else if a.Hook {
@@ -118,18 +132,48 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 	return m
 }
 
-// keep writes a memory that changed. A disk that refuses is said and does not keep pods down.
-func (p *Pods) keep(x *pod, m Memory) {
+// keep takes the memory that a pass made of the given version, and writes it if it changed. False: the memory was changed meanwhile, or the
+// pod itself is another one by now, and the pass has to be made again. A disk that refuses is said and does not keep pods down.
+func (p *Pods) keep(x *pod, version int, m Memory) bool {
 	p.mu.Lock()
+	if p.pods[x.key] != x || x.version != version {
+		p.mu.Unlock()
+		return false
+	}
 	same := x.memory.equal(m)
-	x.memory = m
+	if !same {
+		x.memory = m
+		x.version++
+	}
 	p.mu.Unlock()
 	if same || m.Name == "" {
-		return
+		return true
 	}
-	if err := p.d.Store.Save(memoryName(x.key), memoryVersion, m); err != nil {
+	if err := p.save(x); err != nil {
 		p.note(x, "write the pod's memory", err)
 	}
+	return true
+}
+
+// change alters a pod's memory beside its passes, and writes it.
+func (p *Pods) change(x *pod, alter func(*Memory)) error {
+	p.mu.Lock()
+	m := x.memory.clone()
+	alter(&m)
+	x.memory = m
+	x.version++
+	p.mu.Unlock()
+	return p.save(x)
+}
+
+// save writes the newest memory of a pod.
+func (p *Pods) save(x *pod) error {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	p.mu.Lock()
+	m := x.memory
+	p.mu.Unlock()
+	return p.d.Store.Save(memoryName(x.key), memoryVersion, m)
 }
 
 // waiting is when to look again for processes that ended and that the runtime still calls running.
@@ -157,6 +201,9 @@ func (p *Pods) resync(ctx context.Context) (time.Time, error) {
 	if p.desired.Load() == nil {
 		return time.Time{}, nil // the folder's first reading wakes us
 	}
+	p.mu.Lock()
+	since := p.stirs
+	p.mu.Unlock()
 	all, err := p.list(ctx, nil)
 	if err != nil {
 		p.mu.Lock()
@@ -178,15 +225,19 @@ func (p *Pods) resync(ctx context.Context) (time.Time, error) {
 	for key := range p.desired.Load().Pods {
 		p.pod(key)
 	}
-	for key, r := range all {
-		p.pod(key).last = r
+	for key := range all {
+		p.pod(key)
 	}
 	keys := make([]string, 0, len(p.pods))
 	for key, x := range p.pods {
-		if all[key] == nil {
-			x.last = &reading{}
-		}
 		keys = append(keys, key)
+		switch {
+		case x.stirred > since: // the lists may be older than what happened
+		case all[key] == nil:
+			x.last = &reading{}
+		default:
+			x.last = all[key]
+		}
 	}
 	p.mu.Unlock()
 	p.publishEmpty()

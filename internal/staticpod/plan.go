@@ -1,6 +1,7 @@
 package staticpod
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -80,6 +81,8 @@ func (p *planner) split(hash string) (old, current group) {
 			old.containers = append(old.containers, c)
 		}
 	}
+	// By attempt: one whose creation timed out may come to be after its successor.
+	slices.SortStableFunc(current.containers, func(a, b Container) int { return cmp.Compare(b.Attempt, a.Attempt) })
 	return old, current
 }
 
@@ -132,15 +135,20 @@ func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped
 		case Running, StateUnknown:
 			alive = true
 			if c.Gone {
-				p.stale(c)
+				p.stale(slot, c)
 			} else {
-				p.stop(c)
+				p.stop(slot, c)
 			}
 		case Created:
 			alive = true
 			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name})
 		}
 		if p.busy(slot) {
+			alive = true
+		}
+	}
+	for _, op := range p.s.Ops { // a creation that is on its way
+		if op.Verb == CreateAndStart && slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == op.Sandbox }) {
 			alive = true
 		}
 	}
@@ -170,21 +178,21 @@ func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped
 const staleAfter = 10 * time.Second
 
 // stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it.
-func (p *planner) stale(c Container) {
+func (p *planner) stale(slot Slot, c Container) {
 	if due := c.GoneAt.Add(staleAfter); due.After(p.now) {
 		p.at(due)
 		return
 	}
-	p.act(Action{Slot: containerSlot(c.Name), Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: minGrace})
+	p.act(Action{Slot: slot, Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: minGrace, Stale: true})
 }
 
 // stop begins a stop, or takes one up that was begun before.
-func (p *planner) stop(c Container) {
+func (p *planner) stop(slot Slot, c Container) {
 	grace, hook := c.Grace, c.PreStop
 	if m, ok := p.s.Memory.StopBy[c.ID]; ok {
-		grace, hook = m.By.Sub(p.now), hook && !m.Hooked
+		grace, hook = min(m.By.Sub(p.now), grace), hook && !m.Hooked // never more, whatever the clock did
 	}
-	p.act(Action{Slot: containerSlot(c.Name), Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: max(grace, minGrace), Hook: hook})
+	p.act(Action{Slot: slot, Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: max(grace, minGrace), Hook: hook})
 }
 
 // bringUp makes the wanted pod run.
@@ -254,33 +262,71 @@ func (p *planner) container(c *corev1.Container, have group) {
 			newest = x
 			continue
 		}
-		if x.State == Exited && newest.State != Created && !p.busy(slot) && x.ID != m.LastID {
-			// One dead container a name is kept, the newest (kubelet's minimum).
-			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: x.ID, Name: c.Name, Log: x.LogPath})
-		}
+		p.older(*x, *newest, m)
 	}
 	if p.busy(slot) {
 		return
 	}
 	switch {
 	case newest != nil && newest.Gone:
-		p.stale(*newest)
+		if !restarts || !p.ahead(*newest, have) {
+			p.stale(slot, *newest)
+			return
+		}
+	case newest != nil && newest.State == StateUnknown:
 		return
-	case newest != nil && (newest.State == Running || newest.State == StateUnknown):
+	case newest != nil && newest.State == Running:
+		if _, begun := p.s.Memory.StopBy[newest.ID]; begun { // it was told to end already
+			p.stop(slot, *newest)
+		}
+		return
+	case newest != nil && newest.State == Created && p.s.Failures[slot].Count > 1: // it can't be started: another one may
+		p.act(Action{Slot: Slot{Kind: "dead", Name: newest.ID}, Verb: RemoveContainer, ID: newest.ID, Name: c.Name}) // the failures of slot stay
 		return
 	case newest != nil && newest.State == Created:
 		p.act(Action{Slot: slot, Verb: Start, ID: newest.ID, Name: c.Name, Attempt: newest.Attempt, Sandbox: newest.Sandbox})
 		return
-	case m.Done:
+	case m.Done, newest != nil && !restarts:
 		return
-	case newest != nil && m.NotBefore.After(p.now):
+	case m.NotBefore.After(p.now): // in a new sandbox too
 		p.at(m.NotBefore)
 		return
 	}
-	if im := p.s.Images[c.Image]; newest == nil && !im.Present && !p.image(c) {
+	if im := p.s.Images[c.Image]; (newest == nil || !im.Present) && !p.image(c) {
 		return
 	}
-	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Sandbox: have.sandboxes[0].ID})
+	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Again: newest != nil || !m.LastAt.IsZero(), Sandbox: have.sandboxes[0].ID})
+}
+
+// older deals with an attempt that has a successor. Of the dead one is kept, the last (kubelet's minimum), and removing the others
+// waits until the successor runs, or for a while does not. In a slot of its own, so that it never delays the container itself.
+func (p *planner) older(c, newest Container, m ContainerMemory) {
+	slot := Slot{Kind: "dead", Name: c.ID}
+	switch {
+	case c.Gone:
+		p.stale(slot, c)
+	case c.State == Running: // two of one name: the newer one stands
+		p.stop(slot, c)
+	case c.ID != m.LastID && (newest.State == Running && !newest.Gone || newest.State == Exited && (m.Done || m.NotBefore.After(p.now))):
+		p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Log: c.LogPath})
+	}
+}
+
+// ahead reports whether a container whose process is seen to be gone may be followed by the next attempt before the runtime has worked
+// off the exit, which takes containerd 1.6 some 50 ms. It may where its exit code decides nothing (restartPolicy Always), where nothing
+// of it can live on (its init process took its PID namespace along), where no back-off is due, and where no other death of this
+// container is still unrecorded, so that each restart that gets ahead was earned.
+func (p *planner) ahead(c Container, have group) bool {
+	spec := &p.s.Want.Pod.Spec.Spec
+	m := p.s.Memory.Containers[c.Name]
+	_, asked := p.s.Memory.StopBy[c.ID]
+	shared := spec.HostPID || (spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace)
+	if spec.RestartPolicy != corev1.RestartPolicyAlways || shared || asked || m.Level > 0 || m.NotBefore.After(p.now) {
+		return false
+	}
+	return !slices.ContainsFunc(have.containers, func(o Container) bool {
+		return o.Name == c.Name && o.ID != c.ID && (o.State != Exited || o.Attempt >= m.Recorded)
+	})
 }
 
 // act starts an action if its slot is free and no failure holds it back.

@@ -245,6 +245,11 @@ func (p *Pods) forget(x *pod, r *reading) {
 		have[s.ID] = true
 		p.owner[s.ID] = x.key
 	}
+	for slot := range x.failures { // of what was to be taken away
+		if (slot.Kind == "dead" || slot.Kind == "sandbox") && slot.Name != "" && !have[slot.Name] {
+			delete(x.failures, slot)
+		}
+	}
 	x.sandbox = ""
 	if len(r.sandboxes) > 0 {
 		x.sandbox = r.sandboxes[0].ID

@@ -1,6 +1,8 @@
 package staticpod
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -73,6 +75,16 @@ func oomScoreAdj(s *corev1.PodSpec, c *corev1.Container, capacity int64) int64 {
 	return min(max(1000-1000*req.Value()/capacity, 3), 999)
 }
 
+// What a container that is not privileged does not see of the kernel, or not change, as kubelet has it (pkg/securitycontext/util.go).
+// containerd hides nothing by itself: without these lists /proc/sys is writable in every container that runs as root.
+var (
+	maskedPaths = []string{
+		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+		"/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+	}
+	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
 func security(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerSecurityContext {
 	out := &cri.LinuxContainerSecurityContext{
 		NamespaceOptions: namespaces(s),
@@ -84,6 +96,9 @@ func security(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerSecurit
 		seccomp(out, pod.SeccompProfile)
 	}
 	sc := c.SecurityContext
+	if sc == nil || sc.Privileged == nil || !*sc.Privileged {
+		out.MaskedPaths, out.ReadonlyPaths = slices.Clone(maskedPaths), slices.Clone(readonlyPaths)
+	}
 	if sc == nil {
 		return out
 	}

@@ -28,11 +28,13 @@ const readBound = 3 * time.Second
 
 // source reads the manifest folder and says what is wanted. Events of the folder wake it; fileCheckFrequency makes it right.
 type source struct {
-	p    *Pods
-	loop *reconcile.Loop
+	p          *Pods
+	loop       *reconcile.Loop
+	newWatcher func() (*fsnotify.Watcher, error) // replaced where a test has no use for events
 
 	kept    folder.Kept
 	reading chan folder.Listing // not nil while a reading that did not come back in time is out
+	retries int                 // in a row, for a file that is being written
 	pruning atomic.Bool
 
 	mu      sync.Mutex
@@ -42,7 +44,7 @@ type source struct {
 }
 
 func newSource(p *Pods) (*source, error) {
-	s := &source{p: p}
+	s := &source{p: p, newWatcher: func() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(64) }}
 	s.loop = reconcile.NewLoop(s.do, reconcile.Options{Name: "manifest folder", OnError: p.passError})
 	if err := s.load(); err != nil {
 		return nil, err
@@ -135,8 +137,10 @@ func (s *source) do(ctx context.Context) (time.Time, error) {
 		s.p.d.Record(event.Event{Kind: event.KindPod, Reason: "Pruned", Message: "a person let go the pods whose manifests are gone"})
 	}
 	at := now.Add(cfg.FileCheckFrequency)
-	if listing.Retry > 0 {
-		at = earliest(at, now.Add(listing.Retry))
+	if s.retries++; listing.Retry <= 0 {
+		s.retries = 0
+	} else { // what is open for long is looked at less and less often, down to once a second
+		at = earliest(at, now.Add(min(listing.Retry<<min(s.retries/8, 10), time.Second)))
 	}
 	return at, err
 }
@@ -182,7 +186,7 @@ func (s *source) watch(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watcher == nil {
-		if s.watcher, s.blind = fsnotify.NewBufferedWatcher(64); s.blind != nil {
+		if s.watcher, s.blind = s.newWatcher(); s.blind != nil {
 			s.watcher = nil
 			return
 		}

@@ -8,8 +8,8 @@ import (
 
 // Slot is a place in a pod in which at most one op runs at a time. Pulls are shared by image and have no slot.
 type Slot struct {
-	Kind string // sandbox, container
-	Name string // of the container
+	Kind string // sandbox, container, dead
+	Name string // of the container; the id of a sandbox or dead container that is taken away
 }
 
 // Slots of a pod.
@@ -40,9 +40,11 @@ type Action struct {
 	Name    string // container name
 	Image   string
 	Attempt uint32
+	Again   bool          // of CreateAndStart: a restart, not the first start
 	Sandbox string        // the container's sandbox
 	Grace   time.Duration // of Stop: what is left of it
 	Hook    bool          // of Stop: preStop has to run first
+	Stale   bool          // of Stop: its process has ended by itself, and the runtime does not notice
 	Log     string        // of RemoveContainer: its log file, to be removed too
 }
 
@@ -139,7 +141,8 @@ type ContainerMemory struct {
 	Restarts  int           `json:"restarts"` // over the life of this content
 	Level     int           `json:"level"`    // of back-off
 	NotBefore time.Time     `json:"notBefore,omitzero"`
-	LastID    string        `json:"lastID,omitempty"` // the container whose end is recorded
+	LastID    string        `json:"lastID,omitempty"` // the container whose end was recorded last
+	Recorded  uint32        `json:"recorded"`         // deaths of attempts below are recorded
 	LastExit  int           `json:"lastExit"`
 	LastWhy   string        `json:"lastWhy,omitempty"`
 	LastAt    time.Time     `json:"lastAt,omitzero"`

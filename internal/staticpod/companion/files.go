@@ -22,7 +22,7 @@ func files(in Input, want map[string]*wanted, pods bool) []health.Finding {
 	case f.Missing:
 		message := f.Path + " does not exist; to a kubelet that is an empty folder"
 		if !in.Kubelet {
-			message = "no kubelet was found, and " + f.Path + " does not exist"
+			message = noKubelet + ", and " + f.Path + " does not exist"
 		}
 		return []health.Finding{{Status: health.Absent, Message: message}}
 	}

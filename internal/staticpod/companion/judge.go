@@ -108,10 +108,16 @@ func judge(in Input, mem Memory, now time.Time) Judgement {
 	return j
 }
 
+// noKubelet says how one was looked for.
+const noKubelet = "no kubelet was found (no process, binary, unit, configuration or kubeconfig)"
+
 // none is the finding where there is no static pod.
 func none(in Input, refused int) health.Finding {
 	f := health.Finding{Status: health.Absent}
 	switch {
+	case !in.Kubelet && in.Folder != nil && in.Folder.Missing && in.Runtime.Err != "":
+		// A node that never had static pods; that its runtime is away is said by the runtime's own conditions.
+		f.Message = noKubelet + ", and " + in.Folder.Path + " does not exist; the runtime could not be asked: " + in.Runtime.Err
 	case in.Runtime.Err != "":
 		f.Status, f.Reason, f.Message = health.Unknown, conditions.PodUnknown, in.Runtime.Err
 	case in.Folder == nil:
@@ -120,6 +126,9 @@ func none(in Input, refused int) health.Finding {
 		f.Status, f.Reason, f.Message = health.Unknown, conditions.PodUnclear, in.Folder.Path+": "+in.Folder.Err
 	case in.Folder.Missing:
 		f.Message = in.Folder.Path + " does not exist and the runtime has no static pod"
+		if !in.Kubelet {
+			f.Message = noKubelet + ", " + f.Message
+		}
 	case refused > 0:
 		f.Status, f.Reason, f.Message = health.Failing, conditions.PodRefused, fmt.Sprintf("%s holds no manifest that a kubelet accepts", in.Folder.Path)
 	default:

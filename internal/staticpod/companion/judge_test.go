@@ -648,6 +648,9 @@ func TestNothingThere(t *testing.T) {
 		{"no kubelet, no folder", func(in *Input) { in.Folder, in.Kubelet = &Folder{Path: "/m", Missing: true}, false }, "absent", "absent"},
 		{"no path", func(in *Input) { in.Folder, in.NoFolder = nil, "none" }, "absent", "absent"},
 		{"runtime away", func(in *Input) { in.Runtime.Err = "away" }, "unknown RuntimeUnknown", "absent"},
+		{"a node with none of it", func(in *Input) {
+			in.Folder, in.Kubelet, in.Runtime.Err = &Folder{Path: "/m", Missing: true}, false, "no socket"
+		}, "absent", "absent"},
 		{"folder unreadable", func(in *Input) { in.Folder = &Folder{Path: "/m", Err: "denied"} }, "unknown ManifestsUnknown", "unknown Unreadable"},
 		{"folder gone under a pod", func(in *Input) {
 			in.Folder = &Folder{Path: "/m", Missing: true}

@@ -18,6 +18,8 @@ type Kept struct {
 	Boot     string            `json:"boot"`             // in which the folder was last read well
 	Owners   map[string]string `json:"owners,omitempty"` // pod key -> the file that has it
 	Files    map[string]Last   `json:"-"`                // by base name; stored one by one
+
+	busy map[string]time.Time // by base name: open for writing since
 }
 
 // Last is the last good content of one file.
@@ -32,7 +34,6 @@ type Last struct {
 	wrong  []byte             // newer bytes that were refused
 	faulty []manifest.Problem // of those
 	warn   []manifest.Problem
-	busy   time.Time // open for writing since
 }
 
 // Stance says what may be done with a wanted pod.
@@ -111,7 +112,7 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 		return prev, d
 	}
 
-	next := Kept{Path: l.Path, Identity: l.Identity, Boot: o.Boot, Owners: map[string]string{}, Files: map[string]Last{}}
+	next := Kept{Path: l.Path, Identity: l.Identity, Boot: o.Boot, Owners: map[string]string{}, Files: map[string]Last{}, busy: map[string]time.Time{}}
 	d.Files = countCandidates(l)
 	known := prev.Path == l.Path && prev.Identity != Identity{}
 	replaced := known && !booted && prev.Identity != l.Identity
@@ -142,7 +143,13 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Files)) {
-		if last, ok := accept(prev.Files[name], name, l.Files[name], o, &d); ok {
+		if l.Files[name].Busy {
+			next.busy[name] = o.Now
+			if since, ok := prev.busy[name]; ok {
+				next.busy[name] = since
+			}
+		}
+		if last, ok := accept(prev.Files[name], name, l.Files[name], next.busy[name], o, &d); ok {
 			next.Files[name] = last
 		}
 	}
@@ -159,8 +166,8 @@ func countCandidates(l Listing) (n int) {
 	return n
 }
 
-// accept makes the last good content of one file that is there. False: it never had any.
-func accept(last Last, name string, f File, o Options, d *Desired) (Last, bool) {
+// accept makes the last good content of one file that is there, and may be open for writing since a while. False: it never had any.
+func accept(last Last, name string, f File, busy time.Time, o Options, d *Desired) (Last, bool) {
 	had := last.File != ""
 	note := func(k Kind, format string, args ...any) {
 		m := fmt.Sprintf(format, args...)
@@ -178,15 +185,11 @@ func accept(last Last, name string, f File, o Options, d *Desired) (Last, bool) 
 		note(Unreadable, "%v", f.Err)
 		return last, had
 	case f.Busy:
-		if last.busy.IsZero() {
-			last.busy = o.Now
-		}
-		if o.Now.Sub(last.busy) >= writing {
-			note(BeingWritten, "open for writing since %s; it is read when it is closed", last.busy.Local().Format("15:04:05"))
+		if o.Now.Sub(busy) >= writing {
+			note(BeingWritten, "open for writing since %s; it is read when it is closed", busy.Local().Format("15:04:05"))
 		}
 		return last, had
 	}
-	last.busy = time.Time{}
 	if had && bytes.Equal(f.Bytes, last.Bytes) && len(last.pods) > 0 {
 		last.wrong, last.faulty = nil, nil
 		warn(name, last.warn, d)
@@ -256,25 +259,27 @@ func (d *Desired) keep(k Kept, booted bool, why string) {
 	}
 }
 
-// assign gives every pod to one file: to the one that has it already, else to the first by name.
+// assign gives every pod to one file: to the one that has it already, else to the first by name. A file that is held stands back behind
+// one that is there.
 func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
 	names := slices.Sorted(maps.Keys(next.Files))
-	has := func(name, key string) bool {
-		last, ok := next.Files[name]
-		return ok && slices.Contains(last.Keys, key)
+	better := func(key, name, owner string) bool {
+		if held := next.Files[name].Held; held != next.Files[owner].Held {
+			return !held
+		}
+		return name == prev.Owners[key]
+	}
+	for _, name := range names {
+		for _, key := range next.Files[name].Keys {
+			if owner, ok := next.Owners[key]; !ok || better(key, name, owner) {
+				next.Owners[key] = name
+			}
+		}
 	}
 	for _, name := range names {
 		last := next.Files[name]
 		for i, key := range last.Keys {
-			owner := prev.Owners[key]
-			if owner == "" || !has(owner, key) || (next.Files[owner].Held && !last.Held) {
-				owner = name
-			}
-			if done, ok := next.Owners[key]; ok {
-				owner = done
-			}
-			next.Owners[key] = owner
-			if owner != name {
+			if owner := next.Owners[key]; owner != name {
 				d.Notes = append(d.Notes, Note{Kind: Duplicate, File: name, Message: fmt.Sprintf("pod %s is already defined by %s, which keeps it", key, owner)})
 				continue
 			}

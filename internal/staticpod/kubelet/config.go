@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -298,14 +297,4 @@ func yamlFault(err error) string {
 	}
 	first, _, _ := strings.Cut(s, "\n")
 	return "does not parse: " + first
-}
-
-// Keys lists the keys whose source is known, sorted.
-func (c Config) Keys() []string {
-	var out []string
-	for k := range c.Sources {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// TestHelpFits: every command has an example and a short text, and its help fits a terminal of 80 columns.
+func TestHelpFits(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Name() == "help" || c.Name() == "completion" {
+			return // cobra's own
+		}
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s: no example or no short text", c.CommandPath())
+		}
+		var b bytes.Buffer
+		c.SetOut(&b)
+		if err := c.Help(); err != nil {
+			t.Error(err)
+		}
+		for l := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > defaultWidth {
+				t.Errorf("%s: %d characters: %s", c.CommandPath(), n, l)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+}
+
+func TestExitCodes(t *testing.T) {
+	for line, want := range map[string]int{
+		"version":                    exitOK,
+		"config reference":           exitOK,
+		"config check /dev/null":     exitBadConfig, // no regular file
+		"no-such-command":            exitUnknown,
+		"version --no-such-flag":     exitUnknown,
+		"mute --socket /nonexistent": exitUnknown,
+	} {
+		root := newRoot()
+		root.SetArgs(strings.Fields(line))
+		root.SetOut(&bytes.Buffer{})
+		cmd, err := root.ExecuteContextC(t.Context())
+		if got := finish(cmd, err); got != want {
+			t.Errorf("nodeagent %s: exit code %d, want %d (%v)", line, got, want, err)
+		}
+	}
+}

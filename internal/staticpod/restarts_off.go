@@ -1,0 +1,5 @@
+//go:build nodeagent_norestart
+
+package staticpod
+
+const restarts = false

@@ -1,0 +1,47 @@
+//go:build integration
+
+package behaviour
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"nodeagent/internal/lab"
+	"nodeagent/internal/lab/labtest"
+)
+
+// TestContainerd plays the script over the machine's containerd and runc, and over every further containerd whose path is in
+// NODEAGENT_TEST_CONTAINERDS, separated by colons.
+func TestContainerd(t *testing.T) {
+	daemons := []string{""}
+	if more := os.Getenv("NODEAGENT_TEST_CONTAINERDS"); more != "" {
+		daemons = append(daemons, strings.Split(more, ":")...)
+	}
+	for _, d := range daemons {
+		name := "system"
+		if d != "" {
+			name = strings.Trim(strings.ReplaceAll(d, "/", "_"), "_")
+		}
+		t.Run(name, func(t *testing.T) {
+			l := labtest.Start(t, lab.Options{Containerd: d, Handlers: []string{"runc"}})
+			image := "behaviour.invalid/workload:1"
+			if err := l.Import(t.Context(), l.WorkloadImage(image, "sleep")); err != nil {
+				t.Fatal(err)
+			}
+			must := func(f func() error) func() {
+				return func() {
+					if err := f(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			script(t, rig{
+				socket: l.Socket(), image: image, cgroup: l.CgroupParent(), resync: "1m",
+				hook: "      lifecycle: {preStop: {exec: {command: [/nodeagent, workload, exec-sleep, 3s]}}}\n",
+				down: must(l.Kill), up: must(func() error { return l.Start(t.Context()) }),
+				hang: must(l.Pause), resume: must(l.Resume),
+			})
+		})
+	}
+}
