@@ -34,8 +34,6 @@ type Config struct {
 
 	// Socket of the CRI runtime, as unix:///path. Empty: found (kubelet's config, crictl.yaml, well-known places).
 	ContainerRuntimeEndpoint string `yaml:"containerRuntimeEndpoint" form:"endpoint"`
-	// Socket of the CRI image service, as unix:///path. Empty: the one of the runtime.
-	ImageServiceEndpoint string `yaml:"imageServiceEndpoint" form:"endpoint"`
 	// Deadline of a look at the runtime. One that takes longer counts as hung. At most runtimeRequestTimeout.
 	RuntimeProbeTimeout time.Duration `yaml:"runtimeProbeTimeout" range:"100ms..1m"`
 	// Deadline of a call that changes something (create, start). Stops get their grace period on top, pulls their own.

@@ -13,7 +13,6 @@ import (
 const everyKey = `
 nodeName: n1
 containerRuntimeEndpoint: unix:///run/crio/crio.sock
-imageServiceEndpoint: unix:///run/images.sock
 runtimeProbeTimeout: 1500ms
 runtimeRequestTimeout: 3m
 runtimeCheckFrequency: 1m1s

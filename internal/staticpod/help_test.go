@@ -27,8 +27,8 @@ import (
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
 	"nodeagent/internal/reconcile"
-	"nodeagent/internal/staticpod/conditions"
 	"nodeagent/internal/state"
+	"nodeagent/internal/staticpod/conditions"
 	"nodeagent/internal/view"
 )
 
@@ -94,7 +94,12 @@ func check(t *testing.T, err error) {
 }
 
 // run starts an agent in the bubble of the test.
-func (n *node) run() {
+func (n *node) run() { n.start(false) }
+
+// runWatching starts one that hears of changes in the folder, outside of any bubble.
+func (n *node) runWatching() { n.start(true) }
+
+func (n *node) start(watching bool) {
 	n.t.Helper()
 	life, die := context.WithCancel(context.Background())
 	c := client{n: n, life: life}
@@ -114,7 +119,9 @@ func (n *node) run() {
 	check(n.t, err)
 	p.exits.close()
 	p.exits = &noPidfds{ready: make(chan struct{})}
-	p.source.newWatcher = func() (*fsnotify.Watcher, error) { return nil, errors.New("no events in a bubble") }
+	if !watching {
+		p.source.newWatcher = func() (*fsnotify.Watcher, error) { return nil, errors.New("no events in a bubble") }
+	}
 	forget := n.rt.OnExit(func(id string, _ int) { p.exited(id) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup

@@ -205,14 +205,35 @@ func (p *Pods) createAndStart(ctx context.Context, o opContext, a Action) error 
 	if err != nil {
 		return err
 	}
+	if err := p.notRoot(ctx, spec, c); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(logDir(at.LogsDir, id), c.Name), 0o755); err != nil {
 		return fmt.Errorf("make log folder: %w", err)
 	}
+	message, err := makeMessageFile(p.messageFile(id.UID, c.Name, a.Attempt))
+	if err != nil {
+		return err
+	}
+	config.Mounts = append(config.Mounts, &cri.Mount{ContainerPath: absolute(c.TerminationMessagePath), HostPath: message})
 	r, err := p.d.CRI.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: a.Sandbox, Config: config, SandboxConfig: sandboxConfig(spec, id, at, sandbox.Attempt)})
 	if err != nil {
 		return fmt.Errorf("create container: %w", err)
 	}
 	return p.startContainer(ctx, r.GetContainerId())
+}
+
+// notRoot refuses a container that must not be root and would be by its image's own user, as kubelet does
+// (pkg/kubelet/kuberuntime/security_context.go).
+func (p *Pods) notRoot(ctx context.Context, pod *corev1.Pod, c *corev1.Container) error {
+	if !mustNotBeRoot(pod, c) {
+		return nil
+	}
+	r, err := p.d.Images.ImageStatus(ctx, &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: c.Image}})
+	if err != nil {
+		return fmt.Errorf("status of image %s: %w", c.Image, err)
+	}
+	return imageUser(c.Name, r.GetImage())
 }
 
 func (p *Pods) startContainer(ctx context.Context, id string) error {
@@ -273,6 +294,7 @@ func (p *Pods) removeContainer(ctx context.Context, o opContext, a Action) error
 	if _, err := p.d.CRI.RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: a.ID}); err != nil && !isNotFound(err) {
 		return fmt.Errorf("remove container: %w", err)
 	}
+	os.Remove(p.messageFile(o.m.UID, a.Name, a.Attempt))
 	// The log of an attempt goes with it; only one below our own pod's folder is ours.
 	if root := p.d.Config().LogsDir; a.Log != "" && strings.HasPrefix(filepath.Clean(a.Log), filepath.Join(root, o.m.Namespace+"_"+o.m.FullName+"_")) {
 		if err := os.Remove(a.Log); err != nil && !os.IsNotExist(err) {

@@ -265,6 +265,9 @@ func (p *Pods) recordDeath(x *pod, m Memory, d Death) {
 	if reason == "" {
 		reason = "Exited"
 	}
+	if said := readMessage(p.messageFile(m.UID, c.Name, c.Attempt)); said != "" {
+		d.Container.Message = said
+	}
 	p.d.Record(event.Event{Kind: event.KindExit, Subject: x.key + "/" + c.Name, Reason: reason, Time: c.Finished, Message: deathText(d, m.Containers[c.Name].LastLong),
 		Fields: map[string]string{"container": c.ID, "attempt": itoa(int(c.Attempt)), "exitCode": itoa(c.ExitCode), "image": c.Image}})
 }

@@ -308,7 +308,7 @@ func (p *planner) older(c, newest Container, m ContainerMemory) {
 	case c.State == Running: // two of one name: the newer one stands
 		p.stop(slot, c)
 	case c.ID != m.LastID && (newest.State == Running && !newest.Gone || newest.State == Exited && (m.Done || m.NotBefore.After(p.now))):
-		p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Log: c.LogPath})
+		p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt, Log: c.LogPath})
 	}
 }
 

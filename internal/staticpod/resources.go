@@ -1,6 +1,8 @@
 package staticpod
 
 import (
+	"fmt"
+
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -136,4 +138,30 @@ func seccomp(out *cri.LinuxContainerSecurityContext, p *corev1.SeccompProfile) {
 	} else if p != nil && p.Type == corev1.SeccompProfileTypeUnconfined {
 		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
 	}
+}
+
+// mustNotBeRoot reports whether only the image's own user can tell if a runAsNonRoot holds: a runAsUser was checked with the manifest.
+func mustNotBeRoot(pod *corev1.Pod, c *corev1.Container) bool {
+	must, user := false, false
+	if sc := pod.Spec.SecurityContext; sc != nil {
+		must, user = sc.RunAsNonRoot != nil && *sc.RunAsNonRoot, sc.RunAsUser != nil
+	}
+	if sc := c.SecurityContext; sc != nil {
+		if sc.RunAsNonRoot != nil {
+			must = *sc.RunAsNonRoot
+		}
+		user = user || sc.RunAsUser != nil
+	}
+	return must && !user
+}
+
+// imageUser refuses an image whose user is root, or a name of which nobody can say so.
+func imageUser(container string, image *cri.Image) error {
+	switch {
+	case image.GetUid() == nil && image.GetUsername() != "":
+		return fmt.Errorf("container %s has runAsNonRoot and its image has the user name %q, which may be root: set runAsUser to a number", container, image.GetUsername())
+	case image.GetUid().GetValue() == 0:
+		return fmt.Errorf("container %s has runAsNonRoot and its image runs as root: set runAsUser", container)
+	}
+	return nil
 }
