@@ -59,7 +59,7 @@ a warning too: that is something written which a kubelet passes over in silence.
 		}),
 	}
 	cmd.Flags().StringVar(&mode, "mode", "", "`WHO` runs them: run (this agent) or kubelet")
-	cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{byAgent, byKubelet}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{byAgent, byKubelet}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -82,7 +82,7 @@ func (s *server) Run(ctx context.Context) error {
 		h.Close()
 	}
 	l.Close()
-	<-ended
+	_ = <-ended
 	return ctx.Err()
 }
 

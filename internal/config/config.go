@@ -85,6 +85,8 @@ type StaticPods struct {
 	Mode string `yaml:"mode" oneof:"companion|run|off" reload:"restart"`
 	// Let run mode start pods on a machine with a kubelet. A running kubelet kills them: for people who know.
 	EvenWithKubeletInstalled bool `yaml:"evenWithKubeletInstalled" reload:"restart"`
+	// Have the next attempt of a running container made ahead (crictl shows it as Created), so that a restart is faster.
+	PrepareRestarts bool `yaml:"prepareRestarts"`
 }
 
 // CrashLoopBackOff is the waiting time between attempts: delay x factor after each, up to a maximum, give or take jitter.

@@ -23,7 +23,7 @@ func declared() Config {
 		PodLogsDir:            "/var/log/pods",  // kubelet's
 		SyncFrequency:         time.Minute,      // kubelet's
 		FileCheckFrequency:    20 * time.Second, // kubelet's
-		StaticPods:            StaticPods{Mode: ModeCompanion},
+		StaticPods:            StaticPods{Mode: ModeCompanion, PrepareRestarts: true},
 		CrashLoopBackOff: CrashLoopBackOff{
 			InitialDelay:              time.Second,
 			Factor:                    2,

@@ -93,7 +93,7 @@ func TestParseFaults(t *testing.T) {
 			`1:11: nodeName: 123 is a number, not text; put it in quotes: "123"`,
 			`2:6: log: is "5", not a group of keys; give keys below it: level, format`,
 			`3:16: syncFrequency: is a list; give a duration from 100ms to 24h, such as 1m`,
-			`5:1: staticPods: is a list, not a group of keys; give keys below it: mode, evenWithKubeletInstalled`,
+			`5:1: staticPods: is a list, not a group of keys; give keys below it: mode, evenWithKubeletInstalled, prepareRestarts`,
 			`6:19: events.maxSize: is a group of keys; give a size from 64Ki to 1Gi, such as 8Mi`,
 			`7:14: api.group: true is true or false, not text; put it in quotes: "true"`,
 		}},

@@ -24,7 +24,7 @@ fileCheckFrequency: 1h0m1s
 staticPodPath: /etc/kubernetes/manifests
 cgroupRoot: /pods
 cgroupDriver: systemd
-staticPods: {mode: off, evenWithKubeletInstalled: true}
+staticPods: {mode: off, evenWithKubeletInstalled: true, prepareRestarts: false}
 crashLoopBackOff:
   initialDelay: 100ms
   factor: 1.5

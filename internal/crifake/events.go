@@ -2,6 +2,7 @@ package crifake
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -142,7 +143,7 @@ func (s *Server) openEvents(ctx context.Context) (*eventStream, error) {
 func (st *eventStream) next() (*cri.ContainerEventResponse, error) {
 	e, err := st.wait()
 	if err != nil {
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			err = st.s.rpcError(st.ctx, err)
 		}
 		st.err = err
@@ -190,7 +191,7 @@ func (s *Server) GetContainerEvents(_ *cri.GetEventsRequest, stream grpc.ServerS
 	defer st.end()
 	for {
 		e, err := st.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -192,7 +192,7 @@ func (d *daemon) answers(ctx context.Context) error {
 		select {
 		case err := <-d.done:
 			d.done <- err
-			return fmt.Errorf("the daemon ended (%v):\n%s", err, d.lastLog())
+			return fmt.Errorf("the daemon ended (%w):\n%s", err, d.lastLog())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the daemon: %w\n%s", ctx.Err(), d.lastLog())
 		case <-tick.C:
@@ -210,12 +210,12 @@ func (d *daemon) lastLog() string {
 
 // stop ends the daemon. Its pods run on, as ever; the lab removes them.
 func (d *daemon) stop() {
-	d.cmd.Process.Signal(syscall.SIGTERM)
+	_ = d.cmd.Process.Signal(syscall.SIGTERM) // one that ended already is waited for all the same
 	select {
-	case <-d.done:
+	case _ = <-d.done:
 	case <-time.After(10 * time.Second):
-		d.cmd.Process.Kill()
-		<-d.done
+		_ = d.cmd.Process.Kill()
+		_ = <-d.done
 	}
 }
 
@@ -230,7 +230,7 @@ func (d *daemon) watch(ctx context.Context, o Options) error {
 		select {
 		case err := <-d.done:
 			d.done <- err
-			ended <- fmt.Errorf("the daemon ended (%v):\n%s", err, d.lastLog())
+			ended <- fmt.Errorf("the daemon ended (%w):\n%s", err, d.lastLog())
 			cancel()
 		case <-ctx.Done():
 		}

@@ -45,7 +45,7 @@ func (d *daemon) prove(ctx context.Context, l *lab.Lab, o Options, say func(stri
 	case <-end.Done():
 	case err := <-d.done:
 		d.done <- err
-		return fmt.Errorf("the daemon ended (%v):\n%s", err, d.lastLog())
+		return fmt.Errorf("the daemon ended (%w):\n%s", err, d.lastLog())
 	}
 	return ctx.Err()
 }

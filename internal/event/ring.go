@@ -162,7 +162,7 @@ func (r *Ring) rotate() {
 		r.file = nil
 	}
 	if err := os.Rename(filepath.Join(r.dir, newer), filepath.Join(r.dir, older)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		os.Truncate(filepath.Join(r.dir, newer), 0) // the bound holds whatever happens
+		_ = os.Truncate(filepath.Join(r.dir, newer), 0) // the bound holds whatever happens
 	}
 	r.err = r.open()
 }

@@ -9,6 +9,7 @@ import (
 // Status is what one look found for one subject. The zero value is Unknown, so that a forgotten field never reads as OK.
 type Status uint8
 
+// The statuses.
 const (
 	Unknown Status = iota // could not be found out, never looked at, or no longer valid
 	OK                    // positively seen to be as it should be
@@ -64,6 +65,7 @@ func (s Status) Worse(t Status) bool { return s.severity() > t.severity() }
 // Impact says how much a failing condition matters to the node.
 type Impact uint8
 
+// The impacts.
 const (
 	Notice   Impact = iota // worth knowing, nothing is broken
 	Degraded               // part of the node's work is not done, or soon will not be

@@ -8,7 +8,7 @@ import (
 	"nodeagent/internal/reconcile"
 )
 
-// RestartPolicy of back-off: the first restart at once, then growing.
+// Restart is the policy of back-off: the first restart at once, then growing.
 type Restart struct {
 	Backoff    reconcile.Backoff // from the second restart in a row on
 	ResetAfter time.Duration     // a container that ran this long starts again from the first

@@ -17,6 +17,7 @@ type Config struct {
 	FileCheckFrequency    time.Duration // between readings of the folder without an event
 	RuntimeProbeTimeout   time.Duration // deadline of a look
 	RuntimeRequestTimeout time.Duration // deadline of a mutation
+	Standby               bool          // make the next attempt of a container ahead of its end
 	Restart               Restart
 	PullBackoff           reconcile.Backoff // between pulls of one image that failed
 }

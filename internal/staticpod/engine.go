@@ -74,7 +74,6 @@ type Pods struct {
 type pod struct {
 	key      string
 	memory   Memory
-	loaded   bool
 	ops      map[Slot]Action
 	failures map[Slot]Failure
 	fresh    map[string]bool      // images pulled for the content of memory.Hash
@@ -135,10 +134,15 @@ func (p *Pods) Wake() {
 	p.full.Wake()
 }
 
-// Hint says that something happened to a container or sandbox. Strangers are ignored.
+// Hint says that something happened to a container or sandbox. Strangers are ignored, and so is what a pidfd told earlier while the next
+// attempt is on its way: the end of that op has the pod read again.
 func (p *Pods) Hint(id string) {
 	p.mu.Lock()
 	key, ok := p.owner[id]
+	if x := p.pods[key]; ok && x != nil && !x.gone[id].IsZero() {
+		_, busy := x.ops[containerSlot(x.statuses[id].Name)]
+		ok = !busy
+	}
 	p.mu.Unlock()
 	if ok {
 		p.wake(key)

@@ -83,7 +83,7 @@ func (e *exits) close() {
 // Run waits for exits until ctx ends.
 func (e *exits) Run(ctx context.Context) error {
 	e.once.Do(func() { close(e.ready) })
-	defer context.AfterFunc(ctx, func() { e.epoll.SetReadDeadline(time.Now()) })()
+	defer context.AfterFunc(ctx, func() { _ = e.epoll.SetReadDeadline(time.Now()) })()
 	conn, err := e.epoll.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("watch pidfds: %w", err)

@@ -65,7 +65,7 @@ func removeCgroups(parent string) {
 		}
 	}
 	for _, r := range roots {
-		unix.Rmdir(filepath.Join(r, parent))
+		_ = unix.Rmdir(filepath.Join(r, parent))
 	}
 }
 

@@ -38,7 +38,7 @@ func Look(ctx context.Context, d Deps, signs []string) []view.Pod {
 	keys := slices.Sorted(maps.Keys(p.pods))
 	p.mu.Unlock()
 	for _, key := range keys {
-		p.pass(ctx, key)
+		_, _ = p.pass(ctx, key) // what it could not read it shows as unknown
 	}
 	return p.views.All()
 }

@@ -331,6 +331,21 @@ func TestSlowListsMakeNoSecondCopy(t *testing.T) {
 	}
 }
 
+func TestAFullReadingThatIsOvertakenMakesNoSecondCopy(t *testing.T) {
+	upWith(t, crifake.Options{RealisticDelays: true}, nil, func(n *node) { // a sandbox takes 89 ms
+		n.put("web.yaml", manifestOf("web", image1))
+		after(50 * time.Millisecond)
+		n.lag("ListContainers", 100*time.Millisecond)
+		n.pods.full.Wake() // sees no sandbox yet, and says so when there is one
+		after(10 * time.Millisecond)
+		n.lag("ListContainers", 0)
+		after(3 * time.Second)
+		if n.running("web"); n.rt.Count("RunPodSandbox") != 1 {
+			n.t.Error(n.describe())
+		}
+	})
+}
+
 func TestRuntimeDownAndUp(t *testing.T) {
 	for _, p := range crifake.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {

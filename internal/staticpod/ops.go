@@ -114,8 +114,18 @@ func (p *Pods) perform(o opContext, a Action) error {
 	case RunSandbox:
 		return p.runSandbox(ctx, o, a)
 	case CreateAndStart:
-		return p.createAndStart(ctx, o, a)
+		id, err := p.createContainer(ctx, o, a)
+		if err != nil {
+			return err
+		}
+		return p.startContainer(ctx, id)
+	case Prepare:
+		_, err := p.createContainer(ctx, o, a)
+		return err
 	case Start:
+		if err := prepareVolumes(&o.want.Pod.Spec.Spec, p.place(ctx, o.m.UID)); err != nil {
+			return err
+		}
 		return p.startContainer(ctx, a.ID)
 	case Stop:
 		return p.stopContainer(o, a)
@@ -182,7 +192,8 @@ func (p *Pods) made(x *pod, cgroup string) {
 	}
 }
 
-func (p *Pods) createAndStart(ctx context.Context, o opContext, a Action) error {
+// createContainer makes one attempt of a container and returns its id.
+func (p *Pods) createContainer(ctx context.Context, o opContext, a Action) (id string, err error) {
 	spec := o.want.Pod.Spec
 	var c *corev1.Container
 	for i := range spec.Spec.Containers {
@@ -190,8 +201,8 @@ func (p *Pods) createAndStart(ctx context.Context, o opContext, a Action) error 
 			c = &spec.Spec.Containers[i]
 		}
 	}
-	id := identify(o.want.Pod, p.d.Config().NodeName)
-	at := p.place(ctx, id.UID)
+	pod := identify(o.want.Pod, p.d.Config().NodeName)
+	at := p.place(ctx, pod.UID)
 	var sandbox Sandbox
 	for _, s := range o.r.sandboxes {
 		if s.ID == a.Sandbox {
@@ -199,28 +210,28 @@ func (p *Pods) createAndStart(ctx context.Context, o opContext, a Action) error 
 		}
 	}
 	if err := prepareVolumes(&spec.Spec, at); err != nil {
-		return err
+		return "", err
 	}
-	config, err := containerConfig(spec, c, id, at, a.Attempt, o.m.Containers[a.Name].Restarts, sandbox.IP)
+	config, err := containerConfig(spec, c, pod, at, a.Attempt, o.m.Containers[a.Name].Restarts, sandbox.IP)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := p.notRoot(ctx, spec, c); err != nil {
-		return err
+		return "", err
 	}
-	if err := os.MkdirAll(filepath.Join(logDir(at.LogsDir, id), c.Name), 0o755); err != nil {
-		return fmt.Errorf("make log folder: %w", err)
+	if err := os.MkdirAll(filepath.Join(logDir(at.LogsDir, pod), c.Name), 0o755); err != nil {
+		return "", fmt.Errorf("make log folder: %w", err)
 	}
-	message, err := makeMessageFile(p.messageFile(id.UID, c.Name, a.Attempt))
+	message, err := makeMessageFile(p.messageFile(pod.UID, c.Name, a.Attempt))
 	if err != nil {
-		return err
+		return "", err
 	}
 	config.Mounts = append(config.Mounts, &cri.Mount{ContainerPath: absolute(c.TerminationMessagePath), HostPath: message})
-	r, err := p.d.CRI.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: a.Sandbox, Config: config, SandboxConfig: sandboxConfig(spec, id, at, sandbox.Attempt)})
+	r, err := p.d.CRI.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: a.Sandbox, Config: config, SandboxConfig: sandboxConfig(spec, pod, at, sandbox.Attempt)})
 	if err != nil {
-		return fmt.Errorf("create container: %w", err)
+		return "", fmt.Errorf("create container: %w", err)
 	}
-	return p.startContainer(ctx, r.GetContainerId())
+	return r.GetContainerId(), nil
 }
 
 // notRoot refuses a container that must not be root and would be by its image's own user, as kubelet does

@@ -37,7 +37,7 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 
 	mayStart, why := p.d.MayStart()
 	now := time.Now()
-	s.Held = !mayStart
+	s.Held, s.Standby = !mayStart, p.d.Config().Standby
 	s.Memory.forgetStops(r.containers)
 	var deaths []Death
 	var unsure error // an image could not be asked for: the rest of the pod goes on
@@ -116,6 +116,15 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 				c.Restarts++
 			}
 			m.Containers[a.Name] = c
+		case Prepare:
+			c := m.Containers[a.Name]
+			c.Next = a.Attempt + 1
+			m.Containers[a.Name] = c
+		case Start:
+			if c := m.Containers[a.Name]; a.Again {
+				c.Restarts++
+				m.Containers[a.Name] = c
+			}
 		case Stop:
 			if a.Stale {
 				continue // nobody asked it to end
@@ -181,7 +190,7 @@ func (p *Pods) waiting(x *pod, r *reading, now time.Time) (at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range r.containers {
-		if c.Gone {
+		if _, busy := x.ops[containerSlot(c.Name)]; c.Gone && !busy { // the end of an op wakes the pod anyway
 			d := min(max(now.Sub(x.gone[c.ID]), soonest), soon)
 			at = earliest(at, now.Add(d))
 		}

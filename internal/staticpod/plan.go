@@ -140,15 +140,18 @@ func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped
 				p.stop(slot, c)
 			}
 		case Created:
+			if slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == c.Sandbox }) {
+				break // it goes with its sandbox
+			}
 			alive = true
-			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name})
+			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt})
 		}
 		if p.busy(slot) {
 			alive = true
 		}
 	}
 	for _, op := range p.s.Ops { // a creation that is on its way
-		if op.Verb == CreateAndStart && slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == op.Sandbox }) {
+		if (op.Verb == CreateAndStart || op.Verb == Prepare) && slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == op.Sandbox }) {
 			alive = true
 		}
 	}
@@ -167,7 +170,7 @@ func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped
 	}
 	for _, c := range containers { // left by a sandbox that is gone already
 		if !slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == c.Sandbox }) {
-			p.act(Action{Slot: containerSlot(c.Name), Verb: RemoveContainer, ID: c.ID, Name: c.Name})
+			p.act(Action{Slot: containerSlot(c.Name), Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt})
 		}
 	}
 	return stopped, len(sandboxes)+len(containers) == 0 && len(p.s.Ops) == 0
@@ -252,22 +255,14 @@ func running(cs []Container) bool {
 func (p *planner) container(c *corev1.Container, have group) {
 	slot := containerSlot(c.Name)
 	m := p.s.Memory.Containers[c.Name]
-	var newest *Container
-	for i := range have.containers {
-		x := &have.containers[i]
-		if x.Name != c.Name {
-			continue
-		}
-		if newest == nil {
-			newest = x
-			continue
-		}
-		p.older(*x, *newest, m)
-	}
+	newest, spare := p.attempts(c.Name, have, m)
 	if p.busy(slot) {
 		return
 	}
 	switch {
+	case newest == nil && spare != nil: // its start was cut short
+		p.startCreated(slot, *spare, false)
+		return
 	case newest != nil && newest.Gone:
 		if !restarts || !p.ahead(*newest, have) {
 			p.stale(slot, *newest)
@@ -278,13 +273,9 @@ func (p *planner) container(c *corev1.Container, have group) {
 	case newest != nil && newest.State == Running:
 		if _, begun := p.s.Memory.StopBy[newest.ID]; begun { // it was told to end already
 			p.stop(slot, *newest)
+		} else if spare == nil {
+			p.prepare(c, *newest, m)
 		}
-		return
-	case newest != nil && newest.State == Created && p.s.Failures[slot].Count > 1: // it can't be started: another one may
-		p.act(Action{Slot: Slot{Kind: "dead", Name: newest.ID}, Verb: RemoveContainer, ID: newest.ID, Name: c.Name}) // the failures of slot stay
-		return
-	case newest != nil && newest.State == Created:
-		p.act(Action{Slot: slot, Verb: Start, ID: newest.ID, Name: c.Name, Attempt: newest.Attempt, Sandbox: newest.Sandbox})
 		return
 	case m.Done, newest != nil && !restarts:
 		return
@@ -292,10 +283,62 @@ func (p *planner) container(c *corev1.Container, have group) {
 		p.at(m.NotBefore)
 		return
 	}
+	if spare != nil {
+		p.startCreated(slot, *spare, true)
+		return
+	}
+	if p.busy(standbySlot(c.Name)) {
+		return // it is on its way, and its end wakes the pod
+	}
 	if im := p.s.Images[c.Image]; (newest == nil || !im.Present) && !p.image(c) {
 		return
 	}
 	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Again: newest != nil || !m.LastAt.IsZero(), Sandbox: have.sandboxes[0].ID})
+}
+
+// attempts finds the newest attempt of a container that was ever started, and one after it that is made and not started; either may be nil.
+// What is older is dealt with.
+func (p *planner) attempts(name string, have group, m ContainerMemory) (newest, spare *Container) {
+	for i := range have.containers {
+		x := &have.containers[i]
+		switch {
+		case x.Name != name:
+		case newest == nil && spare == nil && x.State == Created:
+			spare = x
+		case newest == nil && x.State != Created:
+			newest = x
+		case newest == nil: // two that were never started: one is enough
+			p.act(Action{Slot: Slot{Kind: "dead", Name: x.ID}, Verb: RemoveContainer, ID: x.ID, Name: name, Attempt: x.Attempt})
+		default:
+			p.older(*x, *newest, m)
+		}
+	}
+	return newest, spare
+}
+
+// startCreated starts a container that is made already. One that can't be started makes room for another.
+func (p *planner) startCreated(slot Slot, c Container, again bool) {
+	if p.s.Failures[slot].Count > 1 {
+		p.act(Action{Slot: Slot{Kind: "dead", Name: c.ID}, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt}) // the failures of slot stay
+		return
+	}
+	p.act(Action{Slot: slot, Verb: Start, ID: c.ID, Name: c.Name, Attempt: c.Attempt, Again: again, Sandbox: c.Sandbox})
+}
+
+// standbyAfter is how long a container must have run for its successor to be made: what ends at once gets none.
+const standbyAfter = 500 * time.Millisecond
+
+// prepare makes the next attempt of a container while this one runs, so that a restart is a start and nothing else. Making is the dear half
+// on CRI-O, and on containerd it would queue behind the work on the exit.
+func (p *planner) prepare(c *corev1.Container, runs Container, m ContainerMemory) {
+	if !p.s.Standby || !restarts || m.Level > 0 || p.s.Want.Pod.Spec.Spec.RestartPolicy == corev1.RestartPolicyNever || runs.Started.IsZero() {
+		return
+	}
+	if due := runs.Started.Add(standbyAfter); due.After(p.now) {
+		p.at(due)
+		return
+	}
+	p.act(Action{Slot: standbySlot(c.Name), Verb: Prepare, Name: c.Name, Image: c.Image, Attempt: m.Next, Again: true, Sandbox: runs.Sandbox})
 }
 
 // older deals with an attempt that has a successor. Of the dead one is kept, the last (kubelet's minimum), and removing the others
@@ -325,7 +368,7 @@ func (p *planner) ahead(c Container, have group) bool {
 		return false
 	}
 	return !slices.ContainsFunc(have.containers, func(o Container) bool {
-		return o.Name == c.Name && o.ID != c.ID && (o.State != Exited || o.Attempt >= m.Recorded)
+		return o.Name == c.Name && o.ID != c.ID && o.State != Created && (o.State != Exited || o.Attempt >= m.Recorded)
 	})
 }
 

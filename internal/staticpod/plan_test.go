@@ -319,10 +319,14 @@ func TestPlan(t *testing.T) {
 			s.Sandboxes = []Sandbox{oldHash(sandbox("s0", 0, true))}
 			s.Ops[main] = Action{Slot: main, Verb: CreateAndStart, Sandbox: "s0"}
 		}, "", 0},
+		{"so is that of a successor", func(s *State) {
+			s.Sandboxes = []Sandbox{oldHash(sandbox("s0", 0, true))}
+			s.Ops[standbySlot("main")] = Action{Slot: standbySlot("main"), Verb: Prepare, Sandbox: "s0"}
+		}, "", 0},
 		{"an old container that was only created", func(s *State) {
 			up(s)
 			s.Sandboxes[0], s.Containers[0] = oldHash(s.Sandboxes[0]), oldContent(container("c0", "main", "s0", 0, Created))
-		}, "remove container c0 main", 0},
+		}, "stop sandbox s0", 0},
 
 		// Not wanted.
 		{"removal with a hook", func(s *State) { up(s); s.Want = nil; s.Containers[0].PreStop = true }, "stop container c0 main 30s hook", 0},

@@ -115,11 +115,16 @@ func contains(in []string, s string) bool {
 	return false
 }
 
+// standsBy reports whether a container that is made and not started waits for the end of another that was.
+func standsBy(c Container, all []Container) bool {
+	return slices.ContainsFunc(all, func(o Container) bool { return o.Name == c.Name && o.State != Created })
+}
+
 func containerView(name string, want *folder.Wanted, s State, now time.Time) (cv view.Container, stopping bool) {
 	m := s.Memory.Containers[name]
 	cv = view.Container{Name: name, State: "waiting", Attempt: int(m.Next), Restarts: m.Restarts}
 	for _, c := range s.Containers {
-		if c.Name != name {
+		if c.Name != name || (c.State == Created && standsBy(c, s.Containers)) {
 			continue
 		}
 		cv.ID, cv.Image, cv.Attempt, cv.StartedAt = c.ID, c.Image, int(c.Attempt), c.Started

@@ -75,7 +75,7 @@ func TestViewAndFinding(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := here(test.change)
 			v := viewOf("default/web", s.Want, s, now)
-			if v.Phase != test.phase || v.Namespace != "default" || v.Name != "web" || v.UID != "u1" || v.Ready != (test.phase == view.PhaseRunning) {
+			if v.Phase != test.phase || v.Namespace != "default" || v.Name != "web" || v.UID != "u1" || v.Ready != (test.phase == view.PhaseRunning || test.phase == view.PhaseTerminating) {
 				t.Errorf("%+v, want phase %s", v, test.phase)
 			}
 			f := findingOf(v, s, "somebody else's")

@@ -148,7 +148,7 @@ func (s *source) do(ctx context.Context) (time.Time, error) {
 // look reads the folder once, without watching it.
 func (s *source) look() {
 	listing, _ := s.read(s.p.d.Config().Path)
-	s.take(listing, false, time.Now())
+	_ = s.take(listing, false, time.Now()) // its error is of writing, and this writes nothing
 }
 
 // take makes what is wanted of a reading, writes it down, and hands it on.
@@ -194,12 +194,12 @@ func (s *source) watch(path string) {
 	}
 	if s.watched != path {
 		for _, w := range s.watcher.WatchList() {
-			s.watcher.Remove(w)
+			_ = s.watcher.Remove(w)
 		}
 		s.watched = path
 	}
-	s.blind = s.watcher.Add(path) // again each time: a folder made again is another one
-	s.watcher.Add(filepath.Dir(path))
+	s.blind = s.watcher.Add(path)         // again each time: a folder made again is another one
+	_ = s.watcher.Add(filepath.Dir(path)) // only the folder itself has to be watched
 }
 
 func (s *source) listen(w *fsnotify.Watcher) {

@@ -8,7 +8,7 @@ import (
 
 // Slot is a place in a pod in which at most one op runs at a time. Pulls are shared by image and have no slot.
 type Slot struct {
-	Kind string // sandbox, container, dead
+	Kind string // sandbox, container, standby, dead
 	Name string // of the container; the id of a sandbox or dead container that is taken away
 }
 
@@ -17,15 +17,19 @@ var sandboxSlot = Slot{Kind: "sandbox"}
 
 func containerSlot(name string) Slot { return Slot{Kind: "container", Name: name} }
 
+func standbySlot(name string) Slot { return Slot{Kind: "standby", Name: name} }
+
 // Verb is what an action does. Each is idempotent.
 type Verb string
 
+// The verbs.
 const (
 	Pull            Verb = "pull"
 	RunSandbox      Verb = "run sandbox"
 	StopSandbox     Verb = "stop sandbox"
 	RemoveSandbox   Verb = "remove sandbox"
-	CreateAndStart  Verb = "start container" // a new attempt
+	CreateAndStart  Verb = "start container"   // a new attempt
+	Prepare         Verb = "prepare container" // makes the next attempt and does not start it
 	Start           Verb = "start created container"
 	Stop            Verb = "stop container"
 	RemoveContainer Verb = "remove container"
@@ -40,7 +44,7 @@ type Action struct {
 	Name    string // container name
 	Image   string
 	Attempt uint32
-	Again   bool          // of CreateAndStart: a restart, not the first start
+	Again   bool          // of CreateAndStart and Start: a restart, not the first start
 	Sandbox string        // the container's sandbox
 	Grace   time.Duration // of Stop: what is left of it
 	Hook    bool          // of Stop: preStop has to run first
@@ -63,6 +67,7 @@ type Sandbox struct {
 // ContainerState is the CRI's.
 type ContainerState uint8
 
+// The states of a container.
 const (
 	StateUnknown ContainerState = iota
 	Created
@@ -110,6 +115,7 @@ type Failure struct {
 // State is all a plan is made from.
 type State struct {
 	Want       *folder.Wanted // nil: the pod is not wanted
+	Standby    bool           // successors are made ahead
 	Held       bool           // starts are refused (another owner of the node): stop nothing, start nothing
 	Sandboxes  []Sandbox      // newest attempt first
 	Containers []Container    // newest attempt first

@@ -39,6 +39,8 @@ func script(t *testing.T, r rig) {
 	}{
 		{"start", (*stage).starts},
 		{"kill -9 of a container", (*stage).killed},
+		{"a restart made ahead", (*stage).ahead},
+		{"kill -9 of the daemon at every step of a restart", (*stage).daemonKilledRestarting},
 		{"a changed manifest", (*stage).changed},
 		{"a broken manifest", (*stage).broken},
 		{"kill -9 of the daemon", (*stage).daemonKilled},
@@ -185,6 +187,45 @@ func (s *stage) killed() {
 		}
 		before = after
 	}
+}
+
+// ahead waits for the successor of a container that runs, kills that, and sees the successor run.
+func (s *stage) ahead() {
+	s.put("ahead.yaml", s.pod("ahead", "1", ""))
+	before := s.running("ahead", anyOne)
+	var spare lab.Seen
+	eventually(s.t, "a successor is made", func(ctx context.Context) error {
+		list, err := s.seen(ctx, "ahead", "Created")
+		if err != nil || len(list) != 1 {
+			return fmt.Errorf("%+v (%v)", list, err)
+		}
+		spare = list[0]
+		return nil
+	})
+	s.same("ahead", before, func() { s.agent.condition("StaticPods", "ok", "") })
+	s.kill(before)
+	if after := s.running("ahead", func(c lab.Seen) bool { return c.PID != before.PID }); after.ID != spare.ID || after.Attempt != before.Attempt+1 {
+		s.t.Errorf("%+v runs, the successor was %+v", after, spare)
+	}
+	s.remove("ahead.yaml")
+	s.gone("ahead")
+}
+
+func (s *stage) daemonKilledRestarting() {
+	s.put("k.yaml", s.pod("k", "0", ""))
+	before := s.running("k", anyOne)
+	for _, d := range steps {
+		stop := s.neverTwo("k")
+		s.kill(before)
+		<-time.After(d * time.Millisecond)
+		s.agent.kill()
+		s.agent.start()
+		before = s.running("k", func(c lab.Seen) bool { return c.PID != before.PID })
+		stop()
+	}
+	s.onePod("k")
+	s.remove("k.yaml")
+	s.gone("k")
 }
 
 func (s *stage) changed() {
@@ -374,8 +415,11 @@ func (s *stage) removed() {
 	s.remove("a.yaml")
 	s.gone("anchor")
 	s.agent.condition("StaticPods", "absent", "")
-	left, err := os.ReadDir(filepath.Join(filepath.Dir(s.manifests), "state", "pods"))
-	if err != nil || len(left) > 0 {
-		s.t.Errorf("the state folder still has %v (%v)", left, err)
-	}
+	eventually(s.t, "the state folder forgets the pods", func(context.Context) error {
+		left, err := os.ReadDir(filepath.Join(filepath.Dir(s.manifests), "state", "pods"))
+		if err != nil || len(left) > 0 {
+			return fmt.Errorf("it still has %v (%v)", left, err)
+		}
+		return nil
+	})
 }

@@ -32,20 +32,11 @@ func staticPods(ctx context.Context, o options) (out []Figure, err error) {
 	if err := r.put("anchor.yaml", pod("anchor", "")); err != nil {
 		return nil, err
 	}
-	bare, err := r.bare(ctx, o.n)
+	bare, ours, err := r.restarts(ctx, o.n)
 	if err != nil {
 		return out, err
 	}
-	ours, err := r.restarts(ctx, o.n)
-	if err != nil {
-		return out, err
-	}
-	again, err := r.bare(ctx, o.n) // after as before: a machine that slows down meanwhile must not flatter
-	if err != nil {
-		return out, err
-	}
-	peer := median(append(bare, again...))
-	idle := median(ours)
+	peer, idle := median(bare), median(ours)
 	add(Figure{Name: "staticpods/kill-to-running", Value: idle, Unit: "ms", Peer: "bare create+start", PeerValue: peer, Ratio: idle / peer, N: len(ours), Limit: 1.25})
 
 	busy, err := r.busy(ctx)
@@ -63,27 +54,28 @@ func staticPods(ctx context.Context, o options) (out []Figure, err error) {
 	return out, nil
 }
 
-// bare is CreateContainer and StartContainer in a sandbox of its own, in milliseconds.
-func (r *rig) bare(ctx context.Context, n int) ([]float64, error) {
+// restarts are, in milliseconds and in turn, CreateContainer and StartContainer in a sandbox of its own, and the kill of a fresh pod's
+// container. The two take turns so that whatever else the machine does is in both.
+func (r *rig) restarts(ctx context.Context, n int) (bare, ours []float64, err error) {
 	conn, err := r.lab.Dial()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close()
 	c := cri.NewRuntimeServiceClient(conn)
 	ns := &cri.NamespaceOption{Network: cri.NamespaceMode_NODE, Pid: cri.NamespaceMode_CONTAINER}
-	sandbox := &cri.PodSandboxConfig{Metadata: &cri.PodSandboxMetadata{Name: "bare", Uid: strconv.FormatInt(time.Now().UnixNano(), 10), Namespace: "bench"},
+	sandbox := &cri.PodSandboxConfig{Metadata: &cri.PodSandboxMetadata{Name: "bare", Uid: "bare", Namespace: "bench"},
 		LogDirectory: r.lab.PodLogs(), Linux: &cri.LinuxPodSandboxConfig{CgroupParent: r.lab.CgroupParent() + "/bare", SecurityContext: &cri.LinuxSandboxSecurityContext{NamespaceOptions: ns}}}
 	s, err := c.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: sandbox})
 	if err != nil {
-		return nil, fmt.Errorf("bare sandbox: %w", err)
+		return nil, nil, fmt.Errorf("bare sandbox: %w", err)
 	}
 	defer func() {
 		c.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: s.PodSandboxId})
 		c.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: s.PodSandboxId})
 	}()
-	var out []float64
 	for i := range n {
+		pause(ctx)
 		began := time.Now()
 		ct, err := c.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: s.PodSandboxId, SandboxConfig: sandbox, Config: &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: "main", Attempt: uint32(i)}, Image: &cri.ImageSpec{Image: image}, Args: []string{"sleep"}, LogPath: fmt.Sprintf("bare-%d.log", i),
@@ -92,40 +84,33 @@ func (r *rig) bare(ctx context.Context, n int) ([]float64, error) {
 			_, err = c.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: ct.ContainerId})
 		}
 		if err != nil {
-			return nil, fmt.Errorf("bare container: %w", err)
+			return nil, nil, fmt.Errorf("bare container: %w", err)
 		}
-		out = append(out, float64(time.Since(began).Microseconds())/1000)
+		bare = append(bare, float64(time.Since(began).Microseconds())/1000)
 		c.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: ct.ContainerId, Timeout: 1})
 		c.RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: ct.ContainerId})
-	}
-	return out, nil
-}
 
-// restarts kills a fresh pod's container once, n times over, in milliseconds.
-func (r *rig) restarts(ctx context.Context, n int) ([]float64, error) {
-	var out []float64
-	for i := range n {
 		name := fmt.Sprintf("k%d", i)
 		if err := r.put(name+".yaml", pod(name, "")); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := r.running(ctx, 2); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		pause(ctx)
 		ms, err := r.kill(ctx, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		out = append(out, ms)
+		ours = append(ours, ms)
 		if err := r.remove(name + ".yaml"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := r.running(ctx, 1); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return out, nil
+	return bare, ours, nil
 }
 
 // kill kills a pod's container and tells how long it took until another process runs its program, as seen in /proc alone.
@@ -142,7 +127,7 @@ func (r *rig) kill(ctx context.Context, name string) (float64, error) {
 	if err := syscall.Kill(seen.PID, syscall.SIGKILL); err != nil {
 		return 0, err
 	}
-	for deadline := began.Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(500 * time.Microsecond) {
+	for deadline := began.Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if program(procs, seen.PID) {
 			return float64(time.Since(began).Microseconds()) / 1000, nil
 		}

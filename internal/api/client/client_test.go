@@ -83,7 +83,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		want string
 	}{
 		"not JSON":         {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "of one version?"},
-		"an error in text": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", 502) }, "502 Bad Gateway: see the agent's log"},
+		"an error in text": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) }, "502 Bad Gateway: see the agent's log"},
 		"a route it lacks": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(404)
 			io.WriteString(w, `{"error":"no route /v1/status","routes":["GET /v0/status"]}`)

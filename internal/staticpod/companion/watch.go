@@ -86,7 +86,7 @@ func (c *Companion) watchOnce(ctx context.Context) error {
 				return errors.New("inotify: closed")
 			}
 			if _, ok := watched[e.Name]; ok && e.Has(fsnotify.Remove|fsnotify.Rename) {
-				w.Remove(e.Name) // a folder made again may get the same inode
+				_ = w.Remove(e.Name) // a folder made again may get the same inode
 				delete(watched, e.Name)
 			}
 			if !concerns(e.Name, path) {
@@ -132,7 +132,7 @@ func arm(w *fsnotify.Watcher, watched map[string]uint64, path string) (added boo
 	}
 	for p, ino := range watched {
 		if want[p] != ino {
-			w.Remove(p) // gone with its folder already, often
+			_ = w.Remove(p) // gone with its folder already, often
 			delete(watched, p)
 		}
 	}

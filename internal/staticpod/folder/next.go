@@ -39,6 +39,7 @@ type Last struct {
 // Stance says what may be done with a wanted pod.
 type Stance uint8
 
+// The stances.
 const (
 	Follow Stance = iota // run it as the manifest says
 	Keep                 // its file is gone or bad: run the last good version
@@ -56,6 +57,7 @@ type Wanted struct {
 // Kind of a note: what is to be said about a file, or about the folder itself.
 type Kind uint8
 
+// The kinds of notes.
 const (
 	Invalid      Kind = iota // does not parse or validate
 	Unreadable               // a file that can't be read
@@ -315,9 +317,7 @@ func Restore(k Kept, parse func(file string, b []byte) manifest.Result) Kept {
 		res := parse(name, last.Bytes)
 		if slices.Equal(keys(res.Pods), last.Keys) && !slices.ContainsFunc(res.Problems, func(p manifest.Problem) bool { return !p.Warning }) {
 			last.pods = res.Pods
-			for _, p := range res.Problems {
-				last.warn = append(last.warn, p)
-			}
+			last.warn = append(last.warn, res.Problems...)
 		}
 		files[name] = last
 	}

@@ -48,7 +48,8 @@ func Find(root string) Facts {
 	f.Evidence = h.evidence(unit, f.Running)
 	f.Installed = len(f.Evidence) > 0
 
-	fl, source := flags{}, ""
+	var fl flags
+	var source string
 	switch {
 	case f.Running != nil && !f.Running.flags.empty():
 		fl, source = f.Running.flags, fmt.Sprintf("flag of process %d", f.Running.PID)

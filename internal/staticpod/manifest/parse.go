@@ -23,9 +23,9 @@ import (
 type Mode int
 
 const (
-	// Run: this agent. What it cannot do is refused, and so are unknown and doubled keys.
+	// Run means this agent. What it cannot do is refused, and so are unknown and doubled keys.
 	Run Mode = iota
-	// Kubelet: a kubelet. Only what a kubelet refuses is an error; what it passes over in silence is a warning.
+	// Kubelet means a kubelet. Only what a kubelet refuses is an error; what it passes over in silence is a warning.
 	Kubelet
 )
 
