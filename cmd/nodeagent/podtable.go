@@ -16,6 +16,14 @@ var podColumns = []column{
 	{title: "IP", drop: true}, {title: "FILE", min: 12, drop: true},
 }
 
+// podName is a pod's key; a file of which no pod is known has its name alone.
+func podName(p view.Pod) string {
+	if p.Namespace == "" {
+		return p.Name
+	}
+	return p.Namespace + "/" + p.Name
+}
+
 // podTable shows static pods; messages adds a line of its own for what is the matter with each.
 func podTable(pods []view.Pod, now time.Time, width int, p painter, messages bool) string {
 	if len(pods) == 0 {
@@ -35,7 +43,7 @@ func podTable(pods []view.Pod, now time.Time, width int, p painter, messages boo
 			file = clean(filepath.Base(pod.File))
 		}
 		r := row{tone: podTone(pod), cells: []string{
-			clean(pod.Namespace + "/" + pod.Name), ready, clean(pod.Phase), strconv.Itoa(pod.Restarts), since(pod.Since, now), next, clean(pod.IP), file,
+			clean(podName(pod)), ready, clean(pod.Phase), strconv.Itoa(pod.Restarts), since(pod.Since, now), next, clean(pod.IP), file,
 		}}
 		if messages && pod.Message != "" && !(pod.Ready && pod.Phase == view.PhaseRunning) {
 			r.below = wrap("  ", clean(pod.Message), width)

@@ -64,6 +64,7 @@ type agent struct {
 	supervisor *supervisor
 	isReady    atomic.Bool
 	wakes      []func() // after a reload
+	hup        <-chan os.Signal
 	reloading  sync.Mutex
 	mutes      mutes
 }
@@ -73,6 +74,9 @@ type agent struct {
 func Run(ctx context.Context, o Options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	hup := make(chan os.Signal, 1) // from the first moment: a SIGHUP that nobody takes ends the process
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	first, err := first(o)
 	if err != nil {
 		return &ConfigError{err}
@@ -81,6 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	a.hup = hup
 	defer a.close()
 	return a.run(ctx)
 }
@@ -88,10 +93,10 @@ func Run(ctx context.Context, o Options) error {
 // lean is the garbage collector's target: a small heap that is collected a little more often costs less than memory on every node.
 const lean = 40
 
-func build(o Options, s *settings) (a *agent, err error) {
+func build(o Options, s *settings) (_ *agent, err error) {
 	debug.SetGCPercent(lean)
 	c := s.loaded.Config
-	a = &agent{o: o, began: time.Now(), level: zap.NewAtomicLevel(), boot: state.BootID(), changes: api.NewSequence()}
+	a := &agent{o: o, began: time.Now(), level: zap.NewAtomicLevel(), boot: state.BootID(), changes: api.NewSequence()}
 	a.settings.Store(s)
 	if l, err := zapcore.ParseLevel(c.Log.Level); err == nil {
 		a.level.SetLevel(l)
@@ -145,7 +150,7 @@ func (a *agent) close() {
 		a.ring.Close()
 	}
 	a.folder.Close()
-	a.log.Sync()
+	_ = a.log.Sync()
 }
 
 func (a *agent) run(ctx context.Context) error {
@@ -157,37 +162,43 @@ func (a *agent) run(ctx context.Context) error {
 		a.log.Error("the configuration files are bad; the last accepted configuration runs", zap.Error(s.refused))
 	}
 	a.publishConfig()
+	ended, end := context.WithCancel(ctx)
+	defer end()
 	go func() {
 		select {
 		case <-a.supervisor.ready():
 		case <-time.After(readyAfter):
-		case <-ctx.Done():
+		case <-ended.Done():
 			return
 		}
 		a.isReady.Store(true)
 		notify(daemon.SdNotifyReady)
 	}()
+	stopping := make(chan struct{})
 	go func() {
-		<-ctx.Done()
-		notify(daemon.SdNotifyStopping)
-		a.ring.Append(event.Event{Kind: event.KindAgent, Reason: "Stopping", Message: "told to stop; pods are left as they are"})
+		defer close(stopping)
+		<-ended.Done()
+		if ctx.Err() != nil {
+			notify(daemon.SdNotifyStopping)
+			a.ring.Append(event.Event{Kind: event.KindAgent, Reason: "Stopping", Message: "told to stop; pods are left as they are"})
+		}
 	}()
 	err := a.supervisor.run(ctx)
+	end()
+	<-stopping
+	_ = a.ring.Run(ended) // what the others said while they ended
 	a.log.Info("stopped")
 	return err
 }
 
 // signals reloads on SIGHUP.
 func (a *agent) signals(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-hup:
-			a.reload(ctx)
+		case <-a.hup:
+			_, _ = a.reload(ctx) // its outcome is a condition, an event and a line in the log
 		}
 	}
 }

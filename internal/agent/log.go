@@ -2,7 +2,9 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -55,22 +57,37 @@ func (c journalCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.C
 func (c journalCore) Sync() error { return nil }
 
 func (c journalCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	m := zapcore.NewMapObjectEncoder()
-	for _, f := range append(c.fields[:len(c.fields):len(c.fields)], fields...) {
-		f.AddTo(m)
-	}
-	vars := map[string]string{}
-	text := e.Message
-	for k, v := range m.Fields {
-		vars[journalName(k)] = fmt.Sprint(v)
-		if k == "error" {
-			text += ": " + fmt.Sprint(v)
-		}
-	}
+	text, vars := journalEntry(e.Message, append(c.fields[:len(c.fields):len(c.fields)], fields...))
 	return journal.Send(text, priority(e.Level), vars)
 }
 
-// journalName is a field's name as the journal takes it: upper case, digits and underscores, no underscore first.
+// journalEntry is a line as the journal takes it. journalctl shows the text alone, so that it has the fields too: name=value, and an error,
+// which may have many lines, at its end.
+func journalEntry(message string, fields []zapcore.Field) (text string, vars map[string]string) {
+	text, vars = message, map[string]string{}
+	tail := ""
+	for _, f := range fields {
+		m := zapcore.NewMapObjectEncoder()
+		f.AddTo(m)
+		for _, k := range slices.Sorted(maps.Keys(m.Fields)) {
+			v := fmt.Sprint(m.Fields[k])
+			vars[journalName(k)] = v
+			switch {
+			case v == "":
+			case k == "error":
+				tail += ": " + v
+			case strings.ContainsAny(v, " =\"\n"):
+				text += fmt.Sprintf(" %s=%q", k, v)
+			default:
+				text += " " + k + "=" + v
+			}
+		}
+	}
+	return text + tail, vars
+}
+
+// journalName is a field's name as the journal takes it: upper case, digits and underscores, no underscore first, and none of the two that
+// every line has.
 func journalName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if (r >= 'A' && r <= 'Z') || (r >= '0' && r <= '9') || r == '_' {
@@ -78,8 +95,11 @@ func journalName(s string) string {
 		}
 		return '_'
 	}, strings.ToUpper(s))
-	if s = strings.TrimLeft(s, "_0123456789"); s == "" {
+	switch s = strings.TrimLeft(s, "_0123456789"); s {
+	case "":
 		return "FIELD"
+	case "MESSAGE", "PRIORITY":
+		return "FIELD_" + s
 	}
 	return s
 }

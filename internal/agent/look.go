@@ -84,7 +84,7 @@ func lookConfig(s *settings) health.Finding {
 func lookName(c config.Config, f *facts, store peekStore) string {
 	name := c.NodeName
 	if name == "" && c.StaticPods.Mode != config.ModeCompanion {
-		state.Peek(store.dir, "node", nameVersion, &name)
+		_, _ = state.Peek(store.dir, "node", nameVersion, &name) // else the name is found anew
 	}
 	if name == "" {
 		name = f.get().NodeName
@@ -97,7 +97,7 @@ func lookName(c config.Config, f *facts, store peekStore) string {
 
 func lookMutes(store peekStore) []health.Mute {
 	var list []health.Mute
-	store.Load("mutes", mutesVersion, &list)
+	_, _ = store.Load("mutes", mutesVersion, &list) // what can't be read mutes nothing
 	return inForce(list, time.Now())
 }
 

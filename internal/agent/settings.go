@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -65,17 +68,31 @@ func Accepted(o Options) (*config.Loaded, bool) {
 
 var stateDirLine = regexp.MustCompile(`(?m)^stateDir:\s*["']?([^\s"'#]+)`)
 
-// stateDirs is where an earlier agent may have kept its state, told without a configuration that can be read.
+// stateDirs is where an earlier agent may have kept its state, told without a configuration that can be read. The likeliest is first: the
+// last file that names one wins in a configuration too.
 func stateDirs(o Options) []string {
+	files := []string{o.ConfigFile}
+	if o.ConfigDir != "" {
+		dropIns, _ := filepath.Glob(filepath.Join(o.ConfigDir, "[^.]*.yaml")) // sorted; a folder that can't be read has none
+		files = append(files, dropIns...)
+	}
 	var dirs []string
-	if b, err := os.ReadFile(o.ConfigFile); err == nil {
+	for _, path := range files {
+		if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+			continue // a FIFO would hold the start for ever
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
 		for _, m := range stateDirLine.FindAllStringSubmatch(string(b), -1) {
 			dirs = append(dirs, m[1])
 		}
 	}
 	if len(dirs) == 0 {
-		dirs = []string{config.Default().StateDir}
+		return []string{config.Default().StateDir}
 	}
+	slices.Reverse(dirs)
 	return dirs
 }
 
@@ -90,8 +107,10 @@ func (a *agent) accept(l *config.Loaded) {
 func (a *agent) reload(context.Context) (view.ReloadResult, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	reloading()
-	defer notify("READY=1")
+	if a.isReady.Load() { // before that, READY=1 would say that the first looks are over
+		reloading()
+		defer notify(daemon.SdNotifyReady)
+	}
 	result := a.tryReload()
 	e := event.Event{Kind: event.KindAgent, Reason: "Reload", Message: "reload: " + result.Outcome}
 	if len(result.Changed) > 0 {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -100,13 +101,19 @@ func (s *supervisor) keep(ctx context.Context, t Task) error {
 	}
 }
 
+// errReturned stands for a task that ended of itself and gave no reason.
+var errReturned = errors.New("it returned")
+
 func guard(ctx context.Context, t Task) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return t.Run(ctx)
+	if err = t.Run(ctx); err == nil {
+		err = errReturned
+	}
+	return err
 }
 
 // ready is closed once every task is ready.

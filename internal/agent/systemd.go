@@ -13,7 +13,7 @@ import (
 const progressEvery = 5 * time.Second
 
 // notify tells systemd, if it runs us. Its answer is not waited for, and its absence is no error.
-func notify(state string) { daemon.SdNotify(false, state) }
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
 // reloading is one message with both lines: systemd takes RELOADING=1 without the time for nothing (sd_notify(3)).
 func reloading() {

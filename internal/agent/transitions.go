@@ -21,6 +21,7 @@ type transitions struct {
 
 	mu      sync.Mutex
 	pending map[string]pendingLine
+	over    []health.Change // recoveries of what was logged, not yet logged themselves
 	logged  map[string]bool
 	wake    chan struct{}
 }
@@ -70,7 +71,7 @@ func (t *transitions) take(c health.Change) {
 	case t.logged[id]:
 		delete(t.logged, id)
 		delete(t.pending, id)
-		t.log.Info("recovered", zap.String("condition", c.Condition.Name), zap.String("subject", subject), zap.String("status", e.Status.String()))
+		t.over = append(t.over, c)
 	default:
 		delete(t.pending, id)
 	}
@@ -97,9 +98,29 @@ func (t *transitions) run(ctx context.Context) error {
 	}
 }
 
+// flush writes the lines that are due, without the lock: a log that hangs must not hold up the board.
 func (t *transitions) flush(now time.Time) (next time.Time) {
+	over, due, next := t.due(now)
+	for _, c := range over {
+		subject, status := c.Is.Subject, c.Is.Status
+		if c.Gone {
+			subject, status = c.Was.Subject, health.Absent
+		}
+		t.log.Info("recovered", zap.String("condition", c.Condition.Name), zap.String("subject", subject), zap.String("status", status.String()))
+	}
+	for _, c := range due {
+		e := c.Is
+		t.log.Warn("condition "+e.Status.String(), zap.String("condition", c.Condition.Name), zap.String("subject", e.Subject),
+			zap.String("reason", e.ReasonName()), zap.String("message", e.Message), zap.String("fix", e.Fix()))
+	}
+	return next
+}
+
+// due takes out what is to be written now. A recovery comes first: what fails after it waits for its time again.
+func (t *transitions) due(now time.Time) (over, due []health.Change, next time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	over, t.over = t.over, nil
 	for id, p := range t.pending {
 		switch {
 		case !now.Before(p.at):
@@ -108,12 +129,10 @@ func (t *transitions) flush(now time.Time) (next time.Time) {
 				continue // said once; the timeline has the rest
 			}
 			t.logged[id] = true
-			e := p.change.Is
-			t.log.Warn("condition "+e.Status.String(), zap.String("condition", p.change.Condition.Name), zap.String("subject", e.Subject),
-				zap.String("reason", e.ReasonName()), zap.String("message", e.Message), zap.String("fix", e.Fix()))
+			due = append(due, p.change)
 		case next.IsZero() || p.at.Before(next):
 			next = p.at
 		}
 	}
-	return next
+	return over, due, next
 }

@@ -165,6 +165,7 @@ func runConfig(c config.Config, node string) staticpod.Config {
 	return staticpod.Config{
 		Path: c.StaticPodPath, NodeName: node, LogsDir: c.PodLogsDir, CgroupRoot: c.CgroupRoot, CgroupDriver: c.CgroupDriver,
 		SyncFrequency: c.SyncFrequency, FileCheckFrequency: c.FileCheckFrequency, RuntimeProbeTimeout: c.RuntimeProbeTimeout, RuntimeRequestTimeout: c.RuntimeRequestTimeout,
+		Standby: c.StaticPods.PrepareRestarts,
 		Restart: staticpod.Restart{
 			Backoff:    reconcile.Backoff{Initial: b.InitialDelay, Factor: b.Factor, Max: b.MaxContainerRestartPeriod, Jitter: b.Jitter},
 			ResetAfter: b.ResetAfter,

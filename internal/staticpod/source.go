@@ -131,9 +131,9 @@ func (s *source) do(ctx context.Context) (time.Time, error) {
 		return time.Time{}, ctx.Err()
 	}
 	now := time.Now()
-	prune := s.pruning.Swap(false)
+	prune, held := s.pruning.Swap(false), s.kept.Held()
 	err := s.take(listing, prune, now)
-	if prune {
+	if prune && held {
 		s.p.d.Record(event.Event{Kind: event.KindPod, Reason: "Pruned", Message: "a person let go the pods whose manifests are gone"})
 	}
 	at := now.Add(cfg.FileCheckFrequency)

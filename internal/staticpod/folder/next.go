@@ -334,3 +334,13 @@ func (l Last) Same(o Last) bool {
 func (k Kept) SameFolder(o Kept) bool {
 	return k.Path == o.Path && k.Identity == o.Identity && k.Boot == o.Boot && maps.Equal(k.Owners, o.Owners)
 }
+
+// Held reports whether the pods of any file are kept although it is gone.
+func (k Kept) Held() bool {
+	for _, l := range k.Files {
+		if l.Held {
+			return true
+		}
+	}
+	return false
+}
