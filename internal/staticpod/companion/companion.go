@@ -134,6 +134,9 @@ func (c *Companion) pass(ctx context.Context) (time.Time, error) {
 	if !j.Next.IsZero() && j.Next.Before(next) {
 		next = j.Next
 	}
+	if in.Folder != nil && slices.ContainsFunc(in.Folder.Files, func(f File) bool { return f.Unsettled }) && now.Add(time.Second).Before(next) {
+		next = now.Add(time.Second)
+	}
 	return next, err
 }
 

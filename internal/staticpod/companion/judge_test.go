@@ -37,7 +37,7 @@ func file(name, text string) File {
 	return File{Name: name, Changed: at(-time.Hour), Verdict: manifest.KubeletVerdict(name, []byte(text), node)}
 }
 
-func folder(files ...File) *Folder {
+func folderOf(files ...File) *Folder {
 	return &Folder{Path: "/etc/kubernetes/manifests", Files: files, Changed: at(-time.Hour)}
 }
 
@@ -69,7 +69,7 @@ func input(f *Folder, boxes []Sandbox, cs ...Container) Input {
 
 var web = pod("web", "registry.test/web:1")
 
-func webFolder() *Folder { return folder(file("web.yaml", web)) }
+func webFolder() *Folder { return folderOf(file("web.yaml", web)) }
 
 // long ago
 var hour = at(-time.Hour)
@@ -207,7 +207,7 @@ func TestJudgePhases(t *testing.T) {
 		},
 		{
 			name:  "two manifests of one name",
-			in:    input(folder(file("a.yaml", web), file("web.yaml", web)), ready, running("c1", "s1", "web", 0, hour)),
+			in:    input(folderOf(file("a.yaml", web), file("web.yaml", web)), ready, running("c1", "s1", "web", 0, hour)),
 			phase: view.PhaseDuplicate, status: health.Failing, reason: "Duplicate", ready: true, message: "also in a.yaml; a kubelet runs the last by name, web.yaml",
 		},
 		{
@@ -239,25 +239,25 @@ func TestJudgePhases(t *testing.T) {
 			phase: view.PhaseRunning, status: health.OK, ready: true, message: "its manifest changed at 2026-03-01T11:59:55Z", next: at(overdue + 25*time.Second),
 		},
 		{
-			name: "runs with no manifest for long", in: input(folder(), ready, running("c1", "s1", "web", 0, hour)),
+			name: "runs with no manifest for long", in: input(folderOf(), ready, running("c1", "s1", "web", 0, hour)),
 			phase: view.PhaseNoManifest, status: health.Failing, reason: "NoManifest", ready: true, message: "since 2026-03-01T11:00:00Z",
 		},
 		{
-			name: "runs with no manifest since just now", in: input(folder(), ready, running("c1", "s1", "web", 0, hour)),
+			name: "runs with no manifest since just now", in: input(folderOf(), ready, running("c1", "s1", "web", 0, hour)),
 			mem:   Memory{Pods: map[string]PodMemory{"kube-system/web": {Seen: true, File: "web.yaml", Grace: 5 * time.Second, UID: "u1"}}},
 			phase: view.PhaseTerminating, status: health.Absent, ready: true, next: at(overdue + 5*time.Second),
 		},
 		{
-			name: "from a URL", in: input(folder(), []Sandbox{{ID: "s1", Namespace: "kube-system", Name: "web-node-1", UID: "u1", Source: "http", Ready: true}}, running("c1", "s1", "web", 0, hour)),
+			name: "from a URL", in: input(folderOf(), []Sandbox{{ID: "s1", Namespace: "kube-system", Name: "web-node-1", UID: "u1", Source: "http", Ready: true}}, running("c1", "s1", "web", 0, hour)),
 			phase: view.PhaseRunning, status: health.OK, ready: true,
 		},
 		{
-			name: "its manifest broke", in: input(folder(file("web.yaml", "kind: Pod\n  oops")), ready, running("c1", "s1", "web", 0, hour)),
+			name: "its manifest broke", in: input(folderOf(file("web.yaml", "kind: Pod\n  oops")), ready, running("c1", "s1", "web", 0, hour)),
 			mem:   Memory{Pods: map[string]PodMemory{"kube-system/web": {Seen: true, File: "web.yaml", UID: "u1"}}},
 			phase: view.PhaseRefused, status: health.Failing, reason: "Refused", ready: true,
 		},
 		{
-			name: "its manifest broke and it is gone", in: input(folder(file("web.yaml", "kind: Pod\n  oops")), nil),
+			name: "its manifest broke and it is gone", in: input(folderOf(file("web.yaml", "kind: Pod\n  oops")), nil),
 			mem:   Memory{Pods: map[string]PodMemory{"kube-system/web": {Seen: true, File: "web.yaml", UID: "u1"}}},
 			phase: view.PhaseRefused, status: health.Failing, reason: "Refused",
 		},
@@ -287,20 +287,20 @@ func TestJudgePhases(t *testing.T) {
 			phase: view.PhaseUnknown, status: health.Unknown, reason: "ManifestsUnknown", message: "set nodeName",
 		},
 		{
-			name: "never started again: failed", in: input(folder(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: Never"))), ready, exited("c1", "s1", "web", 0, 3, hour, t0)),
+			name: "never started again: failed", in: input(folderOf(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: Never"))), ready, exited("c1", "s1", "web", 0, 3, hour, t0)),
 			phase: view.PhaseFailed, status: health.Failing, reason: "Failed", message: "exit code 3",
 		},
 		{
-			name: "never started again: succeeded", in: input(folder(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: OnFailure"))), ready, exited("c1", "s1", "web", 0, 0, hour, t0)),
+			name: "never started again: succeeded", in: input(folderOf(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: OnFailure"))), ready, exited("c1", "s1", "web", 0, 0, hour, t0)),
 			phase: view.PhaseSucceeded, status: health.OK,
 		},
 		{
 			name:  "succeeded, its sandbox stopped",
-			in:    input(folder(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: Never"))), []Sandbox{box("s1", "web", "u1", false)}, exited("c1", "s1", "web", 0, 0, hour, at(-time.Minute))),
+			in:    input(folderOf(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: Never"))), []Sandbox{box("s1", "web", "u1", false)}, exited("c1", "s1", "web", 0, 0, hour, at(-time.Minute))),
 			phase: view.PhaseSucceeded, status: health.OK,
 		},
 		{
-			name: "failure is retried", in: input(folder(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: OnFailure"))), ready, exited("c1", "s1", "web", 1, 1, hour, t0)),
+			name: "failure is retried", in: input(folderOf(file("web.yaml", pod("web", "registry.test/web:1", "restartPolicy: OnFailure"))), ready, exited("c1", "s1", "web", 1, 1, hour, t0)),
 			phase: view.PhaseRestarting, status: health.Failing, reason: "Restarting",
 		},
 	} {
@@ -378,7 +378,7 @@ func TestJudgeInitAndSidecars(t *testing.T) {
 		{"the worst is shown", []Container{end("2", "proxy", 1, 1), end("3", "web", 5, 1), run("4", "log", 0)}, view.PhaseCrashLoop, false, "container web ended"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := input(folder(file("web.yaml", sidecars)), []Sandbox{box("s1", "web", "u1", true)}, tt.cs...)
+			in := input(folderOf(file("web.yaml", sidecars)), []Sandbox{box("s1", "web", "u1", true)}, tt.cs...)
 			p := judge(in, Memory{}, t0).Pods[0]
 			if p.Phase != tt.phase || p.Ready != tt.ready || !strings.Contains(p.Message, tt.message) {
 				t.Errorf("%s ready %v %q; want %s %v %q", p.Phase, p.Ready, p.Message, tt.phase, tt.ready, tt.message)
@@ -419,7 +419,7 @@ func TestStaleByUID(t *testing.T) {
 	opaque.Status.Process, opaque.Wanted = nil, ""
 	step := func(text string, boxes []Sandbox, now time.Time, changed time.Time) func() (Input, time.Time) {
 		return func() (Input, time.Time) {
-			f := folder(file("web.yaml", text))
+			f := folderOf(file("web.yaml", text))
 			f.Files[0].Changed = changed
 			c := opaque
 			c.Sandbox = boxes[0].ID
@@ -516,7 +516,7 @@ func TestEventsOfPhases(t *testing.T) {
 		in.Runtime.Err = "hung"
 		return in, at(3 * time.Minute)
 	}
-	js := follow(t, ok, none(at(time.Second)), none(at(2*time.Minute)), hung, none(at(4*time.Minute)), func() (Input, time.Time) { in, _ := ok(); return in, at(5 * time.Minute) }, func() (Input, time.Time) { return input(folder(), nil), at(6 * time.Minute) })
+	js := follow(t, ok, none(at(time.Second)), none(at(2*time.Minute)), hung, none(at(4*time.Minute)), func() (Input, time.Time) { in, _ := ok(); return in, at(5 * time.Minute) }, func() (Input, time.Time) { return input(folderOf(), nil), at(6 * time.Minute) })
 	for i, want := range []string{"", "", "pod:Missing", "", "", "pod:Running", "pod:Gone"} {
 		if got := reasons(js[i].Events); got != want {
 			t.Errorf("step %d: events %q, want %q", i, got, want)
@@ -606,7 +606,7 @@ func TestJudgeFiles(t *testing.T) {
 		"web.yaml":    "failing DuplicateName",
 		"web.yaml~":   "failing IgnoredName",
 	}
-	f := folder(
+	f := folderOf(
 		file("api.yaml", pod("api", "registry.test/api:1")),
 		file("bad.yaml", "a: [b"),
 		file("etcd.yaml", kubeadmEtcd),
@@ -656,11 +656,11 @@ func TestNothingThere(t *testing.T) {
 			in.Folder = &Folder{Path: "/m", Missing: true}
 			in.Runtime.Sandboxes = []Sandbox{box("s", "web", "u", true)}
 		}, "absent", "failing FolderMissing"},
-		{"only a bad file", func(in *Input) { in.Folder = folder(file("x", "[")) }, "failing Refused", "failing Invalid"},
+		{"only a bad file", func(in *Input) { in.Folder = folderOf(file("x", "[")) }, "failing Refused", "failing Invalid"},
 		{"polled", func(in *Input) { in.Unwatched = "polled" }, "absent", "ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := input(folder(), nil)
+			in := input(folderOf(), nil)
 			tt.in(&in)
 			j := judge(in, Memory{}, t0)
 			s := func(f health.Finding) string { return strings.TrimSpace(f.Status.String() + " " + reasonName(f)) }
@@ -713,7 +713,7 @@ func TestManyPodsStayApart(t *testing.T) {
 			cs = append(cs, running("c"+n, "s"+n, n, 0, hour))
 		}
 	}
-	j := judge(input(folder(fs...), boxes, cs...), Memory{}, t0)
+	j := judge(input(folderOf(fs...), boxes, cs...), Memory{}, t0)
 	n := map[string]int{}
 	for _, p := range j.Pods {
 		n[p.Phase]++

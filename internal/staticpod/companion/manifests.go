@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"nodeagent/internal/staticpod/folder"
 	"nodeagent/internal/staticpod/manifest"
 )
 
@@ -26,6 +27,8 @@ type File struct {
 	Changed time.Time // ctime of the file: its content and name are at least as old
 	Err     string    // why it could not be read
 	Verdict manifest.Verdict
+
+	Unsettled bool // somebody had it open for writing for longer than is waited: it may be half of itself
 }
 
 // FileKind is what stands behind a name of the folder.
@@ -122,6 +125,7 @@ func readOne(path, node string) File {
 		f.Kind = Special
 		return f
 	}
+	f.Unsettled = !settled(fd, st)
 	b, err := io.ReadAll(io.LimitReader(fd, manifest.MaxBytes+1))
 	if err != nil {
 		f.Err = reason(err)
@@ -129,6 +133,23 @@ func readOne(path, node string) File {
 	}
 	f.Verdict = manifest.KubeletVerdict(f.Name, b, node)
 	return f
+}
+
+// writing is how long a file that is being written is waited for: a copy takes no longer.
+const writing = 500 * time.Millisecond
+
+// settled waits until nobody has the file open for writing. A kubelet would read it half-written; we need not cry wolf.
+func settled(fd *os.File, st fs.FileInfo) bool {
+	for deadline := time.Now().Add(writing); ; {
+		whole, retry := folder.Whole(fd, st, time.Now())
+		if whole {
+			return true
+		}
+		if !time.Now().Add(retry).Before(deadline) {
+			return false
+		}
+		time.Sleep(retry) // the kernel tells of no close
+	}
 }
 
 func changed(st fs.FileInfo) time.Time {

@@ -67,12 +67,14 @@ func (c *Companion) watchOnce(ctx context.Context) error {
 		if p := c.path.Load(); p != nil {
 			path = *p
 		}
-		added, err := arm(w, watched, path)
-		if err != nil {
-			return err
-		}
-		if added { // what changed before the watch was there told nobody
-			c.loop.Wake()
+		for again := true; again; { // what came before its folder was watched told nobody: look until no watch is new
+			added, err := arm(w, watched, path)
+			if err != nil {
+				return err
+			}
+			if again = added; added {
+				c.loop.Wake()
+			}
 		}
 		if c.unwatched.Swap(nil) != nil {
 			c.log.Info("the manifest folder is watched again")

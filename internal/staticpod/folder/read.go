@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"nodeagent/internal/staticpod/manifest"
 )
 
@@ -125,7 +123,7 @@ func readFile(path string, now time.Time) (f File, retry time.Duration, gone boo
 	case st.Size() > maxFile:
 		return File{Err: fmt.Errorf("%d bytes; a manifest may have %d", st.Size(), maxFile)}, 0, false
 	}
-	whole, retry := lease(file, st, now)
+	whole, retry := Whole(file, st, now)
 	if !whole {
 		return File{Busy: true}, retry, false
 	}
@@ -140,22 +138,6 @@ func readFile(path string, now time.Time) (f File, retry time.Duration, gone boo
 		b = []byte{}
 	}
 	return File{Bytes: b}, 0, false
-}
-
-// lease asks the kernel whether anyone has the file open for writing: a read lease is refused then (fcntl(2), F_SETLEASE), and
-// while it is held a writer's open waits for us. It falls with the descriptor. Where leases are not to be had, quiet time stands in.
-func lease(file *os.File, st fs.FileInfo, now time.Time) (whole bool, retry time.Duration) {
-	_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
-	switch {
-	case err == nil:
-		return true, 0
-	case errors.Is(err, unix.EAGAIN):
-		return false, 20 * time.Millisecond
-	}
-	if age := now.Sub(st.ModTime()); age >= 0 && age < quiet {
-		return false, quiet - age
-	}
-	return true, 0
 }
 
 // pathless drops the path of a *fs.PathError: the file is named beside the message already.

@@ -215,13 +215,13 @@ func TestWithoutLeasesQuietTimeStandsIn(t *testing.T) {
 	must(t, os.Chtimes(path, time.Time{}, changed))
 	st, err := f.Stat()
 	must(t, err)
-	if whole, retry := lease(noLease(t), st, changed.Add(100*time.Millisecond)); whole || retry <= 0 || retry > quiet {
+	if whole, retry := Whole(noLease(t), st, changed.Add(100*time.Millisecond)); whole || retry <= 0 || retry > quiet {
 		t.Errorf("just written: %t, %s", whole, retry)
 	}
-	if whole, _ := lease(noLease(t), st, changed.Add(time.Second)); !whole {
+	if whole, _ := Whole(noLease(t), st, changed.Add(time.Second)); !whole {
 		t.Error("left alone for a second, and not whole")
 	}
-	if whole, _ := lease(noLease(t), st, changed.Add(-time.Hour)); !whole {
+	if whole, _ := Whole(noLease(t), st, changed.Add(-time.Hour)); !whole {
 		t.Error("a change time in the future holds a file back for ever")
 	}
 }
