@@ -51,7 +51,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 lint: ## golangci-lint, built from tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
 
-bench: ## dist/bench.json; ONLY=staticpods for a part (root)
+bench: build ## dist/bench.json; ONLY=staticpods for a part (root)
 	@mkdir -p dist
 	$(GO) run -tags bench ./test/bench -only "$(ONLY)" -out dist/bench.json
 

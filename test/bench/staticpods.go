@@ -43,7 +43,7 @@ func staticPods(ctx context.Context, o options) (out []Figure, err error) {
 	if err != nil {
 		return out, err
 	}
-	add(Figure{Name: "staticpods/kill-while-8-stop", Value: busy, Unit: "ms", Peer: "idle node", PeerValue: idle, Ratio: busy / idle, N: 5, Limit: 1.5})
+	add(Figure{Name: "staticpods/kill-while-8-stop", Value: busy, Unit: "ms", Peer: "idle node", PeerValue: idle, Ratio: busy / idle, N: 5, Limit: 1.25})
 
 	cpu, rss, err := r.idle(ctx, 9, 60*time.Second) // and the anchor
 	if err != nil {
