@@ -286,7 +286,7 @@ func TestKilledShimLeavesNothingAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, socket := range before {
-		if !strange[socket.Name()] && exists(shimFolder + socket.Name()) {
+		if !strange[socket.Name()] && exists(shimFolder+socket.Name()) {
 			t.Errorf("the shim's socket %s is left", socket.Name())
 		}
 	}
