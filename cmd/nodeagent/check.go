@@ -46,7 +46,7 @@ case; SUBJECT one subject of it.`,
 		if *output != asTable {
 			err = output.print(cmd.OutOrStdout(), answer)
 		} else {
-			err = say(cmd, cut(clean(answer.Message), checkWidth))
+			err = say(cmd, cut(view.OneLine(answer.Message), checkWidth))
 		}
 		if err != nil {
 			return err
@@ -69,5 +69,5 @@ func unanswered(err error, socket string) string {
 	default:
 		text = "unknown: " + err.Error()
 	}
-	return cut(clean(text), checkWidth)
+	return cut(view.OneLine(text), checkWidth)
 }

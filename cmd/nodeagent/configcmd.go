@@ -8,6 +8,7 @@ import (
 
 	"nodeagent/internal/agent"
 	"nodeagent/internal/config"
+	"nodeagent/internal/view"
 )
 
 func newConfig(g *globals) *cobra.Command {
@@ -47,12 +48,12 @@ alone.`,
 					return &agent.ConfigError{Err: err}
 				}
 				for _, p := range bad.Problems {
-					fmt.Fprintln(cmd.OutOrStdout(), clean(p.String()))
+					fmt.Fprintln(cmd.OutOrStdout(), view.OneLine(p.String()))
 				}
 				return exits(exitBadConfig)
 			}
 			for _, path := range l.Ignored {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: is not read; name it *.yaml if it should be, or move it away\n", clean(path))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: is not read; name it *.yaml if it should be, or move it away\n", view.OneLine(path))
 			}
 			switch n := len(l.Raw); n {
 			case 0:

@@ -81,7 +81,7 @@ func (g *globals) events(ctx context.Context, notes io.Writer, t time.Time) ([]e
 	case readErr != nil:
 		return nil, errors.Join(err, readErr)
 	}
-	fmt.Fprintf(notes, "no daemon answers: read from %s\n", clean(dir))
+	fmt.Fprintf(notes, "no daemon answers: read from %s\n", view.OneLine(dir))
 	return list, nil
 }
 
@@ -98,7 +98,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--since %q is no time: give 90m, 3h, 2026-01-31T22:00:00+01:00 or 0", clean(s))
+	return time.Time{}, fmt.Errorf("--since %q is no time: give 90m, 3h, 2026-01-31T22:00:00+01:00 or 0", view.OneLine(s))
 }
 
 var eventColumns = []column{{title: "TIME"}, {title: "KIND"}, {title: "SUBJECT", min: 20}, {title: "MESSAGE", min: 30}}
@@ -106,7 +106,7 @@ var eventColumns = []column{{title: "TIME"}, {title: "KIND"}, {title: "SUBJECT",
 func eventTable(list []event.Event, width int, p painter) string {
 	var rows []row
 	for _, e := range list {
-		rows = append(rows, row{cells: []string{e.Time.Local().Format("01-02 15:04:05"), clean(e.Kind), clean(e.Subject), clean(e.Message)}})
+		rows = append(rows, row{cells: []string{e.Time.Local().Format("01-02 15:04:05"), view.OneLine(e.Kind), view.OneLine(e.Subject), view.OneLine(e.Message)}})
 	}
 	return table(eventColumns, rows, width, p)
 }

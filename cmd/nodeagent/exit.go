@@ -98,10 +98,10 @@ func finish(cmd *cobra.Command, err error) int {
 			fix = "see `" + cmd.CommandPath() + " --help`"
 		}
 		for l := range strings.Lines(problem) {
-			fmt.Fprintln(os.Stderr, "nodeagent: "+clean(l))
+			fmt.Fprintln(os.Stderr, "nodeagent: "+view.OneLine(l))
 		}
 		if fix != "" {
-			fmt.Fprintln(os.Stderr, "  -> "+clean(fix))
+			fmt.Fprintln(os.Stderr, "  -> "+view.OneLine(fix))
 		}
 	}
 	return o.code

@@ -34,7 +34,7 @@ itself when the time is over.`,
 		if err != nil {
 			return err
 		}
-		return say(cmd, clean(m.Condition+" "+m.Subject)+": "+muteText(m, now()))
+		return say(cmd, view.OneLine(m.Condition+" "+m.Subject)+": "+muteText(m, now()))
 	})
 	return cmd
 }
@@ -57,7 +57,7 @@ func newUnmute(g *globals) *cobra.Command {
 			if err := c.Unmute(cmd.Context(), args[0], subject); err != nil {
 				return err
 			}
-			return say(cmd, clean(strings.TrimSpace(args[0]+" "+subject))+" counts again")
+			return say(cmd, view.OneLine(strings.TrimSpace(args[0]+" "+subject))+" counts again")
 		}),
 	}
 }

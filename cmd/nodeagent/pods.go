@@ -56,7 +56,7 @@ restart is under way. A kubelet's pods are a kubelet's to restart.`,
 			if err := c.RestartPod(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			return say(cmd, "restart of "+clean(args[0])+" is under way; see `nodeagent pods`")
+			return say(cmd, "restart of "+view.OneLine(args[0])+" is under way; see `nodeagent pods`")
 		}),
 	}
 }

@@ -40,13 +40,13 @@ func podTable(pods []view.Pod, now time.Time, width int, p painter, messages boo
 			next = "in " + age(pod.NextStart.Sub(now).Round(time.Second))
 		}
 		if pod.File != "" {
-			file = clean(filepath.Base(pod.File))
+			file = view.OneLine(filepath.Base(pod.File))
 		}
 		r := row{tone: podTone(pod), cells: []string{
-			clean(podName(pod)), ready, clean(pod.Phase), strconv.Itoa(pod.Restarts), since(pod.Since, now), next, clean(pod.IP), file,
+			view.OneLine(podName(pod)), ready, view.OneLine(pod.Phase), strconv.Itoa(pod.Restarts), since(pod.Since, now), next, view.OneLine(pod.IP), file,
 		}}
 		if messages && pod.Message != "" && !(pod.Ready && pod.Phase == view.PhaseRunning) {
-			r.below = wrap("  ", clean(pod.Message), width)
+			r.below = wrap("  ", view.OneLine(pod.Message), width)
 		}
 		rows = append(rows, r)
 	}

@@ -28,13 +28,13 @@ the condition AgentConfig fails.`,
 			}
 			switch r.Outcome {
 			case view.ReloadApplied:
-				return say(cmd, "applied: "+clean(strings.Join(r.Changed, ", ")))
+				return say(cmd, "applied: "+view.OneLine(strings.Join(r.Changed, ", ")))
 			case view.ReloadUnchanged:
 				return say(cmd, "unchanged: the files say what is in force already")
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), clean(r.Outcome)+": the running configuration stays in force")
+			fmt.Fprintln(cmd.OutOrStdout(), view.OneLine(r.Outcome)+": the running configuration stays in force")
 			for l := range strings.Lines(r.Error) {
-				fmt.Fprintln(cmd.OutOrStdout(), "  "+clean(l))
+				fmt.Fprintln(cmd.OutOrStdout(), "  "+view.OneLine(l))
 			}
 			return exits(exitProblem)
 		}),

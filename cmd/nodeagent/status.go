@@ -64,11 +64,11 @@ func statusOrLook(ctx context.Context, g *globals, c *client.Client, socket stri
 	s, err = c.Status(ctx)
 	switch {
 	case errors.Is(err, client.ErrNoDaemon):
-		why = "no daemon is running (" + clean(socket) + "): looked once by myself"
+		why = "no daemon is running (" + view.OneLine(socket) + "): looked once by myself"
 	case errors.Is(err, client.ErrTimeout):
-		why = "the daemon does not answer (" + clean(socket) + "): looked once by myself"
+		why = "the daemon does not answer (" + view.OneLine(socket) + "): looked once by myself"
 	case err == nil && s.Version != version:
-		return s, "the daemon is version " + clean(s.Version) + " and this command " + version + ": restart the daemon after an upgrade", nil
+		return s, "the daemon is version " + view.OneLine(s.Version) + " and this command " + version + ": restart the daemon after an upgrade", nil
 	default:
 		return s, "", err
 	}

@@ -34,19 +34,19 @@ func statusText(s view.Status, now time.Time, width int, p painter) string {
 // headline is one line: node, status, mode, runtime, and for how long the daemon has been running. Where width, if not 0, has no room, it says
 // less of the agent and then of the runtime.
 func headline(s view.Status, now time.Time, width int, p painter) string {
-	node, status := clean(s.Node), strings.ToUpper(clean(s.Status))
+	node, status := view.OneLine(s.Node), strings.ToUpper(view.OneLine(s.Status))
 	runtime, shortRuntime := "no runtime seen", "no runtime seen"
 	if s.Runtime.Name != "" {
-		runtime, shortRuntime = clean(s.Runtime.Name+" "+s.Runtime.Version), clean(s.Runtime.Name)
+		runtime, shortRuntime = view.OneLine(s.Runtime.Name+" "+s.Runtime.Version), view.OneLine(s.Runtime.Name)
 	}
 	daemon, shortDaemon := "no daemon", "no daemon"
 	if s.Daemon {
 		shortDaemon = "up " + since(s.Since, now)
-		daemon = "nodeagent " + clean(s.Version) + " " + shortDaemon
+		daemon = "nodeagent " + view.OneLine(s.Version) + " " + shortDaemon
 	}
 	rest := ""
 	for _, parts := range [][]string{{runtime, daemon}, {runtime, shortDaemon}, {shortRuntime, shortDaemon}} {
-		rest = strings.Join(append([]string{"", "mode " + clean(s.Mode)}, parts...), "  ")
+		rest = strings.Join(append([]string{"", "mode " + view.OneLine(s.Mode)}, parts...), "  ")
 		if width == 0 || utf8.RuneCountInString(node+": "+status+rest) <= width {
 			break
 		}
@@ -97,7 +97,7 @@ func findings(conditions []view.Condition, now time.Time) []finding {
 
 // findingsOf a condition: a row for each subject, but one for all that are OK.
 func findingsOf(c view.Condition, now time.Time) []finding {
-	base := finding{condition: clean(c.Name), impact: c.Impact}
+	base := finding{condition: view.OneLine(c.Name), impact: c.Impact}
 	if c.Disabled {
 		base.shown, base.detail = shownOff, "by config"
 		return []finding{base}
@@ -117,7 +117,7 @@ func findingsOf(c view.Condition, now time.Time) []finding {
 	if len(fine) > 0 {
 		f := base
 		f.shown, f.since = "ok", fineSince
-		f.subject, f.detail = clean(fine[0].Name), clean(fine[0].Message)
+		f.subject, f.detail = view.OneLine(fine[0].Name), view.OneLine(fine[0].Message)
 		if len(fine) > 1 {
 			f.subject, f.detail = plural(len(fine), "subject"), ""
 		}
@@ -134,13 +134,13 @@ func findingsOf(c view.Condition, now time.Time) []finding {
 }
 
 func findingOf(f finding, s view.Subject, now time.Time) finding {
-	f.shown, f.subject, f.since, f.detail, f.fix = s.Status, clean(s.Name), s.Since, clean(s.Reason), clean(s.Fix)
-	message := clean(s.Message)
+	f.shown, f.subject, f.since, f.detail, f.fix = s.Status, view.OneLine(s.Name), s.Since, view.OneLine(s.Reason), view.OneLine(s.Fix)
+	message := view.OneLine(s.Message)
 	bad := s.Status == "failing" || s.Status == "unknown"
 	switch {
 	case bad && s.Muted != nil:
 		f.shown, f.fix = shownMuted, ""
-		f.say = append(f.say, clean(s.Status)+", but "+muteText(*s.Muted, now))
+		f.say = append(f.say, view.OneLine(s.Status)+", but "+muteText(*s.Muted, now))
 	case bad && f.impact == "notice":
 		f.say = append(f.say, "this is a notice: it does not count for the node's status")
 	}
@@ -191,10 +191,10 @@ func conditionTable(conditions []view.Condition, now time.Time, width int, p pai
 func muteText(m view.Mute, now time.Time) string {
 	text := "muted until " + clock(m.Until, now)
 	if m.By != "" {
-		text += " by " + clean(m.By)
+		text += " by " + view.OneLine(m.By)
 	}
 	if m.Reason != "" {
-		text += ": " + clean(m.Reason)
+		text += ": " + view.OneLine(m.Reason)
 	}
 	return text
 }
@@ -204,7 +204,7 @@ var muteColumns = []column{{title: "MUTED"}, {title: "SUBJECT", min: 16}, {title
 func muteTable(mutes []view.Mute, now time.Time, width int, p painter) string {
 	var rows []row
 	for _, m := range mutes {
-		rows = append(rows, row{tone: toneMuted, cells: []string{clean(m.Condition), clean(m.Subject), clock(m.Until, now), clean(m.By), clean(m.Reason)}})
+		rows = append(rows, row{tone: toneMuted, cells: []string{view.OneLine(m.Condition), view.OneLine(m.Subject), clock(m.Until, now), view.OneLine(m.By), view.OneLine(m.Reason)}})
 	}
 	return table(muteColumns, rows, width, p)
 }

@@ -4,21 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
-
-// clean makes of a text one line that can do nothing to a terminal: what a runtime or a file says may hold escape sequences and
-// characters that turn the direction of writing.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
 
 // cut shortens a text to n characters.
 func cut(s string, n int) string {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"nodeagent/internal/view"
 )
 
 func TestClean(t *testing.T) {
@@ -16,8 +18,8 @@ func TestClean(t *testing.T) {
 		"bad \xff byte":                      "bad byte",
 		"Grüße …":                            "Grüße …",
 	} {
-		if got := clean(in); got != want {
-			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		if got := view.OneLine(in); got != want {
+			t.Errorf("view.OneLine(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -78,9 +80,9 @@ func FuzzClean(f *testing.F) {
 	f.Add("\x1b]0;title\x07 \u202e \xff\n", 20)
 	f.Add("a long word: "+strings.Repeat("x", 200), 80)
 	f.Fuzz(func(t *testing.T, s string, width int) {
-		got := clean(s)
-		if strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) || !utf8.ValidString(got) || clean(got) != got {
-			t.Fatalf("clean(%q) = %q", s, got)
+		got := view.OneLine(s)
+		if strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) || !utf8.ValidString(got) || view.OneLine(got) != got {
+			t.Fatalf("view.OneLine(%q) = %q", s, got)
 		}
 		width = 20 + max(width, 0)%200
 		for _, l := range wrap("  -> ", got, width) {

@@ -15,6 +15,7 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/staticpod/kubelet"
 	"nodeagent/internal/staticpod/manifest"
+	"nodeagent/internal/view"
 )
 
 // Who will run the manifests that are looked at.
@@ -47,7 +48,7 @@ a warning too: that is something written which a kubelet passes over in silence.
 			case mode == byKubelet, mode == "":
 				v.kubelet, v.node = true, g.nodeName(cmd.Context())
 			default:
-				return wrong("--mode %q: want run or kubelet", clean(mode))
+				return wrong("--mode %q: want run or kubelet", view.OneLine(mode))
 			}
 			for _, path := range args {
 				v.path(path)
@@ -185,11 +186,11 @@ func (v *validation) report(problems ...manifest.Problem) {
 		} else {
 			v.errors++
 		}
-		fmt.Fprintln(v.out, clean(p.String()))
+		fmt.Fprintln(v.out, view.OneLine(p.String()))
 	}
 }
 
-func (v *validation) say(file, text string) { fmt.Fprintln(v.out, clean(file+": "+text)) }
+func (v *validation) say(file, text string) { fmt.Fprintln(v.out, view.OneLine(file+": "+text)) }
 
 func (v *validation) summary() string {
 	text := plural(v.files, "file") + ", " + plural(v.pods, "pod") + ", " + plural(v.errors, "error")

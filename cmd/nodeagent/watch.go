@@ -131,7 +131,7 @@ func (l *lines) show(s view.Status) error {
 
 func (l *lines) lost(err error) error {
 	l.gone = true
-	_, err = fmt.Fprintf(l.out, "%s  the daemon is gone, waiting for it: %s\n", now().Format(time.DateTime), clean(err.Error()))
+	_, err = fmt.Fprintf(l.out, "%s  the daemon is gone, waiting for it: %s\n", now().Format(time.DateTime), view.OneLine(err.Error()))
 	return err
 }
 
@@ -175,24 +175,24 @@ func index(s *view.Status) indexed {
 	}
 	for _, c := range s.Conditions {
 		for _, sub := range c.Subjects {
-			id := strings.TrimSpace(clean(c.Name) + " " + clean(sub.Name))
+			id := strings.TrimSpace(view.OneLine(c.Name) + " " + view.OneLine(sub.Name))
 			status := sub.Status
 			if sub.Muted != nil && (status == "failing" || status == "unknown") {
 				status = shownMuted
 			}
-			line := fmt.Sprintf("%-7s  %s", clean(status), id)
+			line := fmt.Sprintf("%-7s  %s", view.OneLine(status), id)
 			if sub.Reason != "" {
-				line += "  " + clean(sub.Reason)
+				line += "  " + view.OneLine(sub.Reason)
 			}
 			if status != "ok" && sub.Message != "" {
-				line += ": " + clean(sub.Message)
+				line += ": " + view.OneLine(sub.Message)
 			}
 			add(id, line, status == "ok" || status == "absent")
 		}
 	}
 	for _, p := range s.Pods {
-		id := "pod " + clean(p.Namespace+"/"+p.Name)
-		add(id, fmt.Sprintf("%-7s  %s  %s, %s", "pod", clean(p.Namespace+"/"+p.Name), clean(p.Phase), plural(p.Restarts, "restart")), false)
+		id := "pod " + view.OneLine(p.Namespace+"/"+p.Name)
+		add(id, fmt.Sprintf("%-7s  %s  %s, %s", "pod", view.OneLine(p.Namespace+"/"+p.Name), view.OneLine(p.Phase), plural(p.Restarts, "restart")), false)
 	}
 	return out
 }
@@ -215,7 +215,7 @@ func (d *documents) show(s view.Status) error {
 }
 
 func (d *documents) lost(err error) error {
-	_, err = fmt.Fprintf(d.say, "nodeagent: the daemon is gone, waiting for it: %s\n", clean(err.Error()))
+	_, err = fmt.Fprintf(d.say, "nodeagent: the daemon is gone, waiting for it: %s\n", view.OneLine(err.Error()))
 	return err
 }
 
@@ -249,7 +249,7 @@ func (r *redraw) show(s view.Status) error {
 }
 
 func (r *redraw) lost(err error) error {
-	return r.draw("the daemon is gone, waiting for it: " + clean(err.Error()))
+	return r.draw("the daemon is gone, waiting for it: " + view.OneLine(err.Error()))
 }
 
 func (r *redraw) draw(notice string) error {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"nodeagent/internal/health"
@@ -26,7 +25,7 @@ func check(s health.Snapshot, name, subject string, now time.Time) view.Check {
 	st, ok := find(s, name)
 	switch {
 	case !ok:
-		return view.Check{Name: oneLine(name), Status: health.Unknown.String(), Code: 2, Message: unknownName(s, name)}
+		return view.Check{Name: view.OneLine(name), Status: health.Unknown.String(), Code: 2, Message: unknownName(s, name)}
 	case st.Disabled:
 		return view.Check{Name: st.Condition.Name, Status: health.Unknown.String(), Code: 2, Message: "switched off in the configuration"}
 	}
@@ -99,7 +98,7 @@ func message(st health.State, e health.Entry, crowd bool, more int, now time.Tim
 			tail = fmt.Sprintf(" (and %d or more)", more)
 		}
 	}
-	return cut(oneLine(head), checkLength-utf8.RuneCountInString(tail)) + tail
+	return cut(view.OneLine(head), checkLength-utf8.RuneCountInString(tail)) + tail
 }
 
 // clock is a moment for people, in now's place: the time of day, and the date where it is another day.
@@ -109,17 +108,6 @@ func clock(t, now time.Time) string {
 		return t.Format("15:04")
 	}
 	return t.Format("2006-01-02 15:04")
-}
-
-// oneLine makes of a text one line without control characters.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
-			return ' '
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
 }
 
 // cut shortens a text to n characters, at a word where one ends in the last third.

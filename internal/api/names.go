@@ -21,7 +21,7 @@ func Resolve(s health.Snapshot, name string) (string, error) {
 	if near := nearest(names(s), name); len(near) > 0 {
 		fix = "did you mean " + strings.Join(near, ", ") + "? " + seeStatus + " for all names"
 	}
-	return "", &view.Error{Problem: "no condition " + cut(oneLine(name), 64), Fix: fix}
+	return "", &view.Error{Problem: "no condition " + cut(view.OneLine(name), 64), Fix: fix}
 }
 
 func find(s health.Snapshot, name string) (health.State, bool) {
@@ -46,7 +46,7 @@ func names(s health.Snapshot) []string {
 
 // unknownName fits into a check's message: as many of the nearest names as there is room for.
 func unknownName(s health.Snapshot, name string) string {
-	head := "no condition " + cut(oneLine(name), 24)
+	head := "no condition " + cut(view.OneLine(name), 24)
 	for near := nearest(names(s), name); len(near) > 0; near = near[:len(near)-1] {
 		text := head + ", near: " + strings.Join(near, ", ") + "; " + seeStatus
 		if utf8.RuneCountInString(text) <= checkLength {

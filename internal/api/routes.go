@@ -61,7 +61,7 @@ func (b Backend) handler(admin uint32) http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		write(w, http.StatusNotFound, view.Error{Problem: "no route " + cut(oneLine(r.URL.Path), checkLength), Fix: "use one of the routes listed", Routes: slices.Clone(list)})
+		write(w, http.StatusNotFound, view.Error{Problem: "no route " + cut(view.OneLine(r.URL.Path), checkLength), Fix: "use one of the routes listed", Routes: slices.Clone(list)})
 	})
 	return mux
 }
@@ -98,7 +98,7 @@ func (b Backend) watch(w http.ResponseWriter, r *http.Request) {
 	if q := r.URL.Query().Get("after"); q != "" {
 		n, err := strconv.ParseUint(q, 10, 64)
 		if err != nil {
-			fail(w, http.StatusBadRequest, fmt.Sprintf("after=%s is no sequence number", cut(oneLine(q), 32)), "send the seq of the last answer, or nothing")
+			fail(w, http.StatusBadRequest, fmt.Sprintf("after=%s is no sequence number", cut(view.OneLine(q), 32)), "send the seq of the last answer, or nothing")
 			return
 		}
 		after = n
@@ -118,7 +118,7 @@ func (b Backend) events(w http.ResponseWriter, r *http.Request) {
 	if q := r.URL.Query().Get("since"); q != "" {
 		t, err := time.Parse(time.RFC3339, q)
 		if err != nil {
-			fail(w, http.StatusBadRequest, fmt.Sprintf("since=%s is no time", cut(oneLine(q), 40)), "send it as 2026-01-31T23:59:00Z")
+			fail(w, http.StatusBadRequest, fmt.Sprintf("since=%s is no time", cut(view.OneLine(q), 40)), "send it as 2026-01-31T23:59:00Z")
 			return
 		}
 		since = t
@@ -168,7 +168,7 @@ func (b Backend) mute(w http.ResponseWriter, r *http.Request) {
 			q.By = userName(p.uid)
 		}
 	}
-	m := view.Mute{Condition: q.Condition, Subject: q.Subject, Until: time.Now().Add(d).Round(time.Second), Reason: oneLine(q.Reason), By: oneLine(q.By)}
+	m := view.Mute{Condition: q.Condition, Subject: q.Subject, Until: time.Now().Add(d).Round(time.Second), Reason: view.OneLine(q.Reason), By: view.OneLine(q.By)}
 	if err := b.Mute(r.Context(), m); err != nil {
 		failed(w, err)
 		return

@@ -61,13 +61,13 @@ type Pods struct {
 	makeCtx context.Context // of creations; ends shutdownGrace after it
 	ops     sync.WaitGroup
 
-	mu      sync.Mutex // of all below
-	pods    map[string]*pod
-	owner   map[string]string // container id -> key, for hints
-	stirs   uint64            // counts what happened to pods, so that a full reading knows what is newer than itself
-	full1   bool              // one full reading succeeded
-	open    bool              // ops may begin
-	looking bool              // a look without a daemon: passes run and begin nothing
+	mu       sync.Mutex // of all below
+	pods     map[string]*pod
+	owner    map[string]string // container id -> key, for hints
+	stirs    uint64            // counts what happened to pods, so that a full reading knows what is newer than itself
+	readOnce bool              // one full reading succeeded
+	open     bool              // ops may begin
+	looking  bool              // a look without a daemon: passes run and begin nothing
 }
 
 // pod is what is known of one key between passes. Its fields belong to Pods.mu.

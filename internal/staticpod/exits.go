@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ type exits struct {
 	fd    int
 	ready chan struct{}
 	once  sync.Once
+	began atomic.Pointer[time.Time] // nil while it waits
 
 	mu  sync.Mutex
 	fds map[int32]string // pidfd -> container id
@@ -102,11 +104,14 @@ func (e *exits) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("watch pidfds: %w", err)
 		}
+		now := time.Now()
+		e.began.Store(&now)
 		for _, ev := range events[:max(n, 0)] {
 			if id, ok := e.drop(ev.Fd); ok {
 				e.fn(id)
 			}
 		}
+		e.began.Store(nil)
 	}
 }
 
@@ -123,6 +128,14 @@ func (e *exits) drop(fd int32) (string, bool) {
 }
 
 func (e *exits) Ready() <-chan struct{} { return e.ready }
-func (e *exits) Beat() time.Time        { return time.Now() }
-func (e *exits) Bound() time.Duration   { return time.Minute }
-func (e *exits) String() string         { return "process exits" }
+
+// Beat is now while it waits, else when it began to tell of the exits at hand.
+func (e *exits) Beat() time.Time {
+	if t := e.began.Load(); t != nil {
+		return *t
+	}
+	return time.Now()
+}
+
+func (e *exits) Bound() time.Duration { return time.Minute }
+func (e *exits) String() string       { return "process exits" }

@@ -17,7 +17,7 @@ const soon, soonest = 250 * time.Millisecond, 2 * time.Millisecond
 func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	desired := p.desired.Load()
 	p.mu.Lock()
-	ready := desired != nil && p.full1 && (p.open || p.looking)
+	ready := desired != nil && p.readOnce && (p.open || p.looking)
 	x := p.pod(key)
 	p.mu.Unlock()
 	if !ready {
@@ -230,7 +230,7 @@ func (p *Pods) resync(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	p.mu.Lock()
-	p.full1 = true
+	p.readOnce = true
 	for key := range p.desired.Load().Pods {
 		p.pod(key)
 	}
