@@ -104,6 +104,15 @@ want crun have crun
 want containernetworking-plugins cni_plugins
 if [ "$1" = test ]; then
 	want prometheus have promtool
+	want docker-registry have docker-registry
+	want keepalived have keepalived
+	want haproxy have haproxy
+	want iproute2 have ip
+	want iptables have iptables
+	want curl have curl
+	# The box of test/box: a root from the machine's own sources, booted with systemd.
+	want mmdebstrap have mmdebstrap
+	want systemd-container have systemd-nspawn
 	# The race detector links with the C compiler.
 	want gcc c_compiler
 	want libc6-dev c_headers

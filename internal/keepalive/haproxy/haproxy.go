@@ -1,0 +1,126 @@
+package haproxy
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"nodeagent/internal/health"
+	"nodeagent/internal/reconcile"
+	"nodeagent/internal/view"
+)
+
+// Task is what the agent runs (see the agent's own Task).
+type Task interface {
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+	Beat() time.Time
+	Bound() time.Duration
+	String() string
+}
+
+// rescan is the longest that a list of processes is used again while each of them lives: a second HAProxy, or a reload's new worker, is seen
+// then at the latest. Reading every process costs some milliseconds, reading one some microseconds.
+const rescan = 10 * time.Second
+
+// Balancer is the node's HAProxy as the agent knows it.
+type Balancer struct {
+	// View is the balancer as last seen.
+	View view.Cell[View]
+
+	config func() Config
+	board  *health.Board
+	looks  *reconcile.Loop
+	exit   *exit
+
+	// Of the look task alone.
+	last    Place // where it was last seen to run
+	before  bool  // it was seen to run
+	own     bool  // its configuration lay inside its own root, and is gone with it
+	file    string
+	scanned time.Time
+}
+
+// New makes a Balancer that does nothing until its Tasks run. config is called once a look; the board must know Conditions.
+func New(config func() Config, board *health.Board, log *zap.Logger) *Balancer {
+	b := &Balancer{config: config, board: board}
+	b.looks = reconcile.NewLoop(b.pass, reconcile.Options{
+		Name:    "haproxy",
+		Bound:   max(30*time.Second, 4*config().Timeout),
+		OnError: func(err error) { log.Error("look at HAProxy", zap.Error(err)) },
+	})
+	b.exit = newExit(b.looks.Wake)
+	return b
+}
+
+// Tasks are what must run: the looks, and the watch for the process' end.
+func (b *Balancer) Tasks() []Task { return []Task{b.looks, b.exit} }
+
+// Wake looks as soon as may be, for a reload.
+func (b *Balancer) Wake() { b.looks.Wake() }
+
+// pass is one look: the only place where the conditions are published and View is written.
+func (b *Balancer) pass(ctx context.Context) (time.Time, error) {
+	began := time.Now()
+	c := b.config()
+	where := b.find(c)
+	b.exit.watch(where.Processes)
+	s := look(ctx, c, where, b.before)
+	if ctx.Err() != nil {
+		return time.Time{}, nil
+	}
+	looks := judge(s, c.valid())
+	b.board.Publish(looks...)
+	b.View.Set(show(s))
+	pause := c.Interval
+	if st := looks[0].Findings[0].Status; st == health.Failing || st == health.Unknown {
+		pause = min(pause, retry)
+	}
+	if next := began.Add(pause); next.After(time.Now()) {
+		return next, nil
+	}
+	return time.Now().Add(min(pause, retry)), nil // the look took its whole deadline: a pause follows all the same
+}
+
+// find looks for it anew, or stays with the processes of the last time while all of them live. What ran before is remembered: the
+// configuration of a pod goes away with its process, and what belongs here does not end to belong here because it died.
+func (b *Balancer) find(c Config) Place {
+	if c.File != b.file { // another one is meant
+		b.last, b.before, b.own, b.scanned, b.file = Place{}, false, false, time.Time{}, c.File
+	}
+	proc := filepath.Join("/", c.Root, "proc")
+	var known []Process
+	if time.Since(b.scanned) < rescan {
+		known = living(proc, b.last.Processes)
+	}
+	if known == nil {
+		b.scanned = time.Now()
+	}
+	where := find(c, known)
+	switch {
+	case len(where.Processes) > 0:
+		b.before, b.last = true, where
+		b.own = where.Inside
+	case b.before && b.own && where.Path == "":
+		where.Path, where.File = b.last.Path, b.last.File
+	case where.Path == "" && where.ProcErr == nil:
+		b.before = false // it was taken off the node, its configuration too
+	}
+	return where
+}
+
+// living are the processes read anew if every one of them lives on, otherwise none.
+func living(proc string, procs []Process) []Process {
+	out := slices.Clone(procs)
+	for i, p := range procs {
+		now, err := readProcess(proc, p.PID)
+		if err != nil || now.Born != p.Born {
+			return nil
+		}
+		out[i] = now
+	}
+	return out
+}
