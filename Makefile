@@ -10,7 +10,7 @@ FUZZTIME  ?= 20s
 ONLY      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-unit test-integration fuzz lint bench clean
+.PHONY: help build run test test-unit test-integration fuzz compat lint bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+# A module of its own: k8s.io/kubernetes is built for it alone.
+compat: ## pods read as k8s.io/kubernetes reads them (heavy; fetches modules)
+	cd test/compat && $(GO) vet . && $(GO) test -count=1 -p 1 .
 
 lint: ## golangci-lint, built from tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...

@@ -24,20 +24,29 @@ func newEvents(g *globals) *cobra.Command {
 containers that ended, what the agent did. It is asked of the daemon; with none,
 it is read from the state folder, which needs root.
 
--o json prints one object a line.`,
+With --logs, as root, the last lines that a container wrote stand below its end:
+they may hold secrets, and are read from the state folder, never asked of the
+daemon. -o json prints one object a line.`,
 		Example: `  nodeagent events --since 3h
+  sudo nodeagent events --logs --since 1h
   nodeagent events --since 2026-01-31T22:00:00+01:00
   nodeagent events --since 0 -o json | jq 'select(.kind == "exit")'`,
 		Args: cobra.NoArgs,
 	}
 	output := outputFlag(cmd)
 	from := cmd.Flags().String("since", "24h", "`TIME`: 3h, an RFC 3339 moment, 0 for all")
+	logs := cmd.Flags().Bool("logs", false, "the last log lines under each end of a container (root)")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		t, err := parseSince(*from, now())
 		if err != nil {
 			return wrong("%w", err)
 		}
-		list, err := g.events(cmd.Context(), cmd.ErrOrStderr(), t)
+		var list []event.Event
+		if *logs {
+			list, err = g.withLogs(t)
+		} else {
+			list, err = g.events(cmd.Context(), cmd.ErrOrStderr(), t)
+		}
 		if err != nil {
 			return err
 		}
@@ -73,6 +82,9 @@ func (g *globals) events(ctx context.Context, notes io.Writer, t time.Time) ([]e
 	}
 	dir := g.lenient().StateDir
 	list, readErr := event.Since(dir, t)
+	for i := range list {
+		list[i].Log = "" // for who asks for it
+	}
 	switch {
 	case errors.Is(readErr, fs.ErrPermission) && errors.Is(err, client.ErrPermission):
 		return nil, err
@@ -106,7 +118,8 @@ var eventColumns = []column{{title: "TIME"}, {title: "KIND"}, {title: "SUBJECT",
 func eventTable(list []event.Event, width int, p painter) string {
 	var rows []row
 	for _, e := range list {
-		rows = append(rows, row{cells: []string{e.Time.Local().Format("01-02 15:04:05"), view.OneLine(e.Kind), view.OneLine(e.Subject), view.OneLine(e.Message)}})
+		rows = append(rows, row{cells: []string{e.Time.Local().Format("01-02 15:04:05"), view.OneLine(e.Kind), view.OneLine(e.Subject), view.OneLine(e.Message)},
+			below: logText(e.Log, "  ", width)})
 	}
 	return table(eventColumns, rows, width, p)
 }

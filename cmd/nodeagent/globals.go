@@ -117,6 +117,9 @@ func (g *globals) lenient() config.Config {
 	if found.StateDir != "" {
 		c.StateDir = found.StateDir
 	}
+	if found.PodLogsDir != "" {
+		c.PodLogsDir = found.PodLogsDir
+	}
 	if found.StaticPods.Mode != "" {
 		c.StaticPods.Mode = found.StaticPods.Mode
 	}
@@ -125,9 +128,10 @@ func (g *globals) lenient() config.Config {
 
 // places are the keys that commands need of a file that may be bad elsewhere.
 type places struct {
-	RunDir   string `yaml:"runDir"`
-	StateDir string `yaml:"stateDir"`
-	API      struct {
+	RunDir     string `yaml:"runDir"`
+	StateDir   string `yaml:"stateDir"`
+	PodLogsDir string `yaml:"podLogsDir"`
+	API        struct {
 		Socket string `yaml:"socket"`
 	} `yaml:"api"`
 	StaticPods struct {
@@ -135,7 +139,7 @@ type places struct {
 	} `yaml:"staticPods"`
 }
 
-var placeLine = regexp.MustCompile(`(?m)^(runDir|stateDir|[ \t]+socket):[ \t]*["']?(/[^\s"'#]+)`)
+var placeLine = regexp.MustCompile(`(?m)^(runDir|stateDir|podLogsDir|[ \t]+socket):[ \t]*["']?(/[^\s"'#]+)`)
 
 // read takes what it finds: of a file with faults by its YAML, of one that is no YAML by its lines.
 func (p *places) read(b []byte) {
@@ -150,6 +154,8 @@ func (p *places) read(b []byte) {
 			p.RunDir = m[2]
 		case "stateDir":
 			p.StateDir = m[2]
+		case "podLogsDir":
+			p.PodLogsDir = m[2]
 		default:
 			p.API.Socket = m[2]
 		}

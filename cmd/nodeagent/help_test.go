@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -28,6 +30,28 @@ func TestHelpFits(t *testing.T) {
 			if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > defaultWidth {
 				t.Errorf("%s: %d characters: %s", c.CommandPath(), n, l)
 			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+}
+
+// TestPageNamesCommands holds docs/cli.md against the commands there are.
+func TestPageNamesCommands(t *testing.T) {
+	b, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		path := strings.TrimPrefix(c.CommandPath(), "nodeagent ")
+		if c.HasParent() && c.Parent().Name() == "config" {
+			path = c.Name() // in one row
+		}
+		if c.RunE != nil && !c.HasSubCommands() && !regexp.MustCompile("`"+regexp.QuoteMeta(path)+"[` ]").Match(b) {
+			t.Errorf("docs/cli.md does not have `%s`", path)
 		}
 		for _, sub := range c.Commands() {
 			walk(sub)

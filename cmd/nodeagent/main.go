@@ -53,6 +53,7 @@ Exit codes: 0 it went well, 1 there is a problem, 2 wrong use or unknown, 78 the
 configuration is bad.`,
 		Example: `  nodeagent status                 # is this node well, and if not, what to do
   nodeagent events --since 3h      # what happened
+  sudo nodeagent pods describe web # one pod, with its last words
   nodeagent check StaticPods       # one line and an exit code, for scripts
   sudo nodeagent reload            # take a changed configuration over`,
 		SilenceUsage:  true,

@@ -111,7 +111,7 @@ func writeRing(ts *testscript.TestScript, neg bool, args []string) {
 	for _, e := range []event.Event{
 		{Time: at.Add(-48 * time.Hour), Kind: event.KindAgent, Message: "nodeagent started two days ago"},
 		{Time: at.Add(-2 * time.Hour), Kind: event.KindCondition, Subject: "RuntimeResponsive", Reason: "Hung", Message: "failing: containerd did not answer Version within 3s, and this is a long message"},
-		{Time: at.Add(-time.Hour), Kind: event.KindExit, Subject: "default/web", Reason: "Error", Message: "web ended with \x1b[31m137\x1b[0m"},
+		{Time: at.Add(-time.Hour), Kind: event.KindExit, Subject: "default/web", Reason: "Error", Message: "web ended with \x1b[31m137\x1b[0m", Log: "opening\tdb\n\x1b[2Jpassword=hunter2"},
 		{Time: at.Add(-time.Minute), Kind: event.KindMute, Subject: "StaticPods", Message: "muted"},
 	} {
 		r.Append(e)

@@ -89,8 +89,12 @@ func night() view.Status {
 func nightPods() []view.Pod {
 	return []view.Pod{
 		{Namespace: "default", Name: "crashy", Phase: view.PhaseCrashLoop, Restarts: 5, Since: ago(4 * time.Minute), NextStart: noon.Add(38 * time.Second), IP: "10.244.0.11",
-			File: "/etc/kubernetes/manifests/crashy.yaml", Message: "container crashy ended with 1 five times, and waits 40 s for its next start"},
-		{Namespace: "kube-system", Name: "etcd", Phase: view.PhaseRunning, Ready: true, Since: ago(26 * time.Hour), IP: "192.168.178.201", File: "/etc/kubernetes/manifests/etcd.yaml"},
+			File: "/etc/kubernetes/manifests/crashy.yaml", Message: "container crashy ended with 1 five times, and waits 40 s for its next start",
+			Containers: []view.Container{{Name: "crashy", State: "exited"}}},
+		{Namespace: "default", Name: "web", Phase: view.PhaseStopped, Since: ago(time.Minute), StoppedUntil: noon.Add(9 * time.Minute), File: "/etc/kubernetes/manifests/web.yaml",
+			Message: "stopped by a person until 2026-01-31 12:09:00", Containers: []view.Container{{Name: "init", Role: "init", Ready: true}, {Name: "web"}, {Name: "proxy"}}},
+		{Namespace: "kube-system", Name: "etcd", Phase: view.PhaseRunning, Ready: true, Since: ago(26 * time.Hour), IP: "192.168.178.201", File: "/etc/kubernetes/manifests/etcd.yaml",
+			Usage: &view.Usage{CPU: 0.0316, WorkingSet: 93 << 20}, Containers: []view.Container{{Name: "etcd", State: "running", Ready: true}}},
 		{Namespace: "kube-system", Name: "kube-controller-manager", Phase: view.PhaseMissing, Since: ago(90 * time.Second), File: "/etc/kubernetes/manifests/kube-controller-manager.yaml"},
 	}
 }
@@ -144,7 +148,7 @@ func TestHeadlineSaysLessWhereThereIsNoRoom(t *testing.T) {
 }
 
 func TestPodTable(t *testing.T) {
-	for name, width := range map[string]int{"pods": 80, "pods-120": 120, "pods-66": 66} {
+	for name, width := range map[string]int{"pods": 80, "pods-120": 120, "pods-72": 72} {
 		got := podTable(nightPods(), noon, width, painter{}, true)
 		narrowerThan(t, width, got)
 		golden(t, name, got)

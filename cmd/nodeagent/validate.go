@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -25,7 +23,7 @@ const (
 )
 
 func newValidate(g *globals) *cobra.Command {
-	mode := ""
+	mode, explain := "", false
 	cmd := &cobra.Command{
 		Use:   "validate FILE|FOLDER|- ...",
 		Short: "Look for faults in static pod manifests",
@@ -36,8 +34,14 @@ says what would not.
 --mode run judges them for this agent, --mode kubelet for a kubelet, and says
 what that would do with each file; the default follows staticPods.mode of the
 configuration. It exits with 1 if there is an error, and with --mode kubelet for
-a warning too: that is something written which a kubelet passes over in silence.`,
+a warning too: that is something written which a kubelet passes over in silence.
+
+--explain says what putting the files into the manifest folder would do to what
+runs now: create, replace (and in which fields), keep, refuse; of a folder, what
+it would do in that folder's place, with what it would remove; of a ConfigMap or
+Secret, which pods see the change, and how. Nothing is changed.`,
 		Example: `  nodeagent validate web.yaml
+  sudo nodeagent validate --explain web.yaml
   nodeagent validate --mode kubelet /etc/kubernetes/manifests
   kubectl create --dry-run=client -o yaml -f web.yaml | nodeagent validate -`,
 		Args: cobra.MinimumNArgs(1),
@@ -47,11 +51,20 @@ a warning too: that is something written which a kubelet passes over in silence.
 			case mode == byAgent, mode == "" && g.lenient().StaticPods.Mode == config.ModeRun:
 			case mode == byKubelet, mode == "":
 				v.kubelet, v.node = true, g.nodeName(cmd.Context())
+				if explain {
+					return wrong("--explain tells what this agent would do, and a kubelet runs the pods here: do without it, or say --mode run")
+				}
 			default:
 				return wrong("--mode %q: want run or kubelet", view.OneLine(mode))
 			}
+			v.quiet = explain
 			for _, path := range args {
 				v.path(path)
+			}
+			if explain {
+				if err := g.explain(cmd, args); err != nil {
+					return err
+				}
 			}
 			if err := say(cmd, v.summary()); err != nil {
 				return err
@@ -59,24 +72,22 @@ a warning too: that is something written which a kubelet passes over in silence.
 			return exits(v.code())
 		}),
 	}
+	cmd.Flags().BoolVar(&explain, "explain", false, "what the files would do to what runs now")
 	cmd.Flags().StringVar(&mode, "mode", "", "`WHO` runs them: run (this agent) or kubelet")
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{byAgent, byKubelet}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-// nodeName is this node's name as the daemon found it, else as far as it is known without one.
-func (g *globals) nodeName(ctx context.Context) string {
-	c, _ := g.client()
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if s, err := c.Status(ctx); err == nil && s.Node != "" {
-		return s.Node
-	}
+// nameWithoutDaemon is the node's name as the configuration or a kubelet says it, else the host's.
+func nameWithoutDaemon(g *globals) string {
 	if l, err := config.Load(g.configOptions()); err == nil && l.Config.NodeName != "" {
 		return l.Config.NodeName
 	}
-	return kubelet.Find("/").NodeName
+	if name := kubelet.Find("/").NodeName; name != "" {
+		return name
+	}
+	name, _ := os.Hostname() // it is not known, then, and matches nothing
+	return name
 }
 
 // validation is one run over some files.
@@ -84,6 +95,7 @@ type validation struct {
 	in      io.Reader
 	out     io.Writer
 	kubelet bool
+	quiet   bool // say what is wrong alone
 	node    string
 	holder  map[string]string // file of each pod
 
@@ -190,7 +202,11 @@ func (v *validation) report(problems ...manifest.Problem) {
 	}
 }
 
-func (v *validation) say(file, text string) { fmt.Fprintln(v.out, view.OneLine(file+": "+text)) }
+func (v *validation) say(file, text string) {
+	if !v.quiet {
+		fmt.Fprintln(v.out, view.OneLine(file+": "+text))
+	}
+}
 
 func (v *validation) summary() string {
 	text := plural(v.files, "file") + ", " + plural(v.pods, "pod") + ", " + plural(v.errors, "error")

@@ -235,7 +235,13 @@ func (a *agent) backend() api.Backend {
 	return api.Backend{
 		Status: a.status,
 		Pods:   a.pods.list,
-		Events: func(since time.Time) ([]event.Event, error) { return event.Since(a.folder.Dir(), since) },
+		Events: func(since time.Time) ([]event.Event, error) {
+			list, err := event.Since(a.folder.Dir(), since)
+			for i := range list {
+				list[i].Log = "" // for root alone, who reads it from the ring
+			}
+			return list, err
+		},
 		Check: func(name, subject string) view.Check {
 			return api.Check(a.board.Snapshot(), name, subject)
 		},
@@ -244,6 +250,8 @@ func (a *agent) backend() api.Backend {
 		Mute:       a.mute,
 		Unmute:     a.unmute,
 		RestartPod: a.pods.restart,
+		StopPod:    a.pods.stop,
+		StartPod:   a.pods.start,
 		PrunePods:  a.pods.prune,
 		ResumePods: a.pods.resume,
 		Changed:    a.changes.Wait,

@@ -41,7 +41,7 @@ func Conditions(mode string) []*health.Condition {
 	c := append([]*health.Condition{}, runtime.Conditions()...)
 	switch mode {
 	case "run":
-		c = append(c, conditions.RunMode, conditions.ManifestFolder, conditions.Manifests, conditions.StaticPods)
+		c = append(c, conditions.RunMode, conditions.ManifestFolder, conditions.Manifests, conditions.StaticPods, nodeShutdown)
 	case "companion":
 		c = append(c, conditions.Manifests, conditions.StaticPods)
 	}

@@ -48,6 +48,7 @@ func (p *place) write(t *testing.T, more ...string) {
 		"stateDir: " + p.state,
 		"runDir: " + filepath.Join(p.dir, "run"),
 		"podLogsDir: " + filepath.Join(p.dir, "logs"),
+		"podLogLinksDir: " + filepath.Join(p.dir, "links"),
 		"staticPods: {mode: off}",
 		`metrics: {listen: "127.0.0.1:0"}`,
 		"log: {level: warn, format: json}",

@@ -63,11 +63,11 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	return out, nil
 }
 
-// lookConditions leaves out what is about the daemon itself, which is known not to run.
+// lookConditions leaves out what is about the daemon itself, which is known not to run, and so delays no shutdown either.
 func lookConditions(mode string) []*health.Condition {
 	var out []*health.Condition
 	for _, c := range Conditions(mode) {
-		if c != agentTasks {
+		if c != agentTasks && c != nodeShutdown {
 			out = append(out, c)
 		}
 	}
@@ -120,6 +120,7 @@ func (s peekStore) Load(name string, version int, v any) (bool, error) {
 	return state.Peek(s.dir, name, version, v)
 }
 func (s peekStore) Save(string, int, any) error          { return nil }
+func (s peekStore) SaveDurable(string, int, any) error   { return nil }
 func (s peekStore) Delete(string) error                  { return nil }
 func (s peekStore) List(prefix string) ([]string, error) { return state.Names(s.dir, prefix) }
 func (s peekStore) Path(elem ...string) string           { return state.Join(s.dir, elem...) }

@@ -61,7 +61,7 @@ func TestLook(t *testing.T) {
 				names = append(names, c.Name)
 			}
 			for _, c := range Conditions(mode) {
-				if c != agentTasks { // there is no agent
+				if c != agentTasks && c != nodeShutdown { // there is no agent
 					want = append(want, c.Name)
 				}
 			}

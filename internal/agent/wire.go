@@ -11,6 +11,7 @@ import (
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod"
+	"nodeagent/internal/staticpod/cgroup"
 	"nodeagent/internal/staticpod/companion"
 	"nodeagent/internal/view"
 )
@@ -20,6 +21,8 @@ type pods interface {
 	tasks() []Task
 	list() []view.Pod
 	restart(ctx context.Context, name string) error
+	stop(ctx context.Context, name string, d time.Duration) error
+	start(ctx context.Context, name string) error
 	prune(ctx context.Context) error
 	resume(ctx context.Context) error
 	event(containerID, pod string) // something happened in the runtime
@@ -118,8 +121,12 @@ func notRunMode(verb string) error {
 }
 
 func (companionPods) restart(context.Context, string) error { return notRunMode("restart") }
-func (companionPods) prune(context.Context) error           { return notRunMode("stop") }
-func (companionPods) resume(context.Context) error          { return notRunMode("start") }
+func (companionPods) stop(context.Context, string, time.Duration) error {
+	return notRunMode("stop")
+}
+func (companionPods) start(context.Context, string) error { return notRunMode("start") }
+func (companionPods) prune(context.Context) error         { return notRunMode("stop") }
+func (companionPods) resume(context.Context) error        { return notRunMode("start") }
 
 // off is staticPods.mode: off.
 type off struct{}
@@ -129,13 +136,18 @@ func (off) list() []view.Pod                      { return nil }
 func (off) event(string, string)                  {}
 func (off) wake()                                 {}
 func (off) restart(context.Context, string) error { return notRunMode("restart") }
-func (off) prune(context.Context) error           { return notRunMode("stop") }
-func (off) resume(context.Context) error          { return notRunMode("start") }
+func (off) stop(context.Context, string, time.Duration) error {
+	return notRunMode("stop")
+}
+func (off) start(context.Context, string) error { return notRunMode("start") }
+func (off) prune(context.Context) error         { return notRunMode("stop") }
+func (off) resume(context.Context) error        { return notRunMode("start") }
 
 // runPods runs them.
 type runPods struct {
-	p    *staticpod.Pods
-	gate *staticpod.Gate
+	p        *staticpod.Pods
+	gate     *staticpod.Gate
+	shutdown *shutdown
 }
 
 func (a *agent) wireRun(c config.Config, facts *facts) error {
@@ -148,22 +160,29 @@ func (a *agent) wireRun(c config.Config, facts *facts) error {
 		Owner:   other.signs,
 		Changed: func() { a.pods.wake() },
 	})
+	cgroups, err := cgroup.Open("")
+	if err != nil {
+		return err
+	}
 	p, err := staticpod.New(staticpod.Deps{
 		Config: func() staticpod.Config { return runConfig(a.config(), a.nodeName) },
 		CRI:    a.runtime.CRI(), Images: a.runtime.Images(), Store: a.folder, Board: a.board, Record: a.ring.Append, Log: a.log, Boot: a.boot,
-		MayStart: gate.MayStart,
+		MayStart: gate.MayStart, Cgroups: cgroups,
 	})
 	if err != nil {
 		return err
 	}
-	a.pods = runPods{p: p, gate: gate}
+	a.pods = runPods{p: p, gate: gate, shutdown: &shutdown{
+		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: p.ShutdownTime, stop: p.Shutdown, stay: p.Stay,
+	}}
 	return nil
 }
 
 func runConfig(c config.Config, node string) staticpod.Config {
 	b := c.CrashLoopBackOff
 	return staticpod.Config{
-		Path: c.StaticPodPath, NodeName: node, LogsDir: c.PodLogsDir, CgroupRoot: c.CgroupRoot, CgroupDriver: c.CgroupDriver,
+		Path: c.StaticPodPath, NodeName: node, LogsDir: c.PodLogsDir, LogLinksDir: c.PodLogLinksDir, LogMaxSize: int64(c.ContainerLogMaxSize), LogMaxFiles: c.ContainerLogMaxFiles,
+		RemovedLogsKeep: c.RemovedPodLogsKeep, RemovedLogsMaxSize: int64(c.RemovedPodLogsMaxSize), CgroupRoot: c.CgroupRoot, CgroupDriver: c.CgroupDriver,
 		SyncFrequency: c.SyncFrequency, FileCheckFrequency: c.FileCheckFrequency, RuntimeProbeTimeout: c.RuntimeProbeTimeout, RuntimeRequestTimeout: c.RuntimeRequestTimeout,
 		Standby: c.StaticPods.PrepareRestarts,
 		Restart: staticpod.Restart{
@@ -175,15 +194,29 @@ func runConfig(c config.Config, node string) staticpod.Config {
 }
 
 func (r runPods) tasks() []Task {
-	out := []Task{r.gate.Task()}
+	out := []Task{r.gate.Task(), newSimple("node shutdown", r.shutdown.run)}
 	for _, t := range r.p.Tasks() {
 		out = append(out, t)
 	}
 	return out
 }
-func (r runPods) list() []view.Pod                               { return r.p.Views().All() }
-func (r runPods) event(id, _ string)                             { r.p.Hint(id) }
-func (r runPods) wake()                                          { r.p.Wake() }
-func (r runPods) restart(ctx context.Context, name string) error { return r.p.RestartPod(ctx, name) }
-func (r runPods) prune(context.Context) error                    { r.p.Prune(); return nil }
-func (r runPods) resume(context.Context) error                   { r.gate.Resume(); return nil }
+func (r runPods) list() []view.Pod   { return r.p.List() }
+func (r runPods) event(id, _ string) { r.p.Hint(id) }
+func (r runPods) wake()              { r.p.Wake() }
+func (r runPods) restart(ctx context.Context, name string) error {
+	return said(r.p.RestartPod(ctx, name))
+}
+func (r runPods) stop(ctx context.Context, name string, d time.Duration) error {
+	return said(r.p.StopPod(ctx, name, d))
+}
+func (r runPods) start(ctx context.Context, name string) error { return said(r.p.StartPod(ctx, name)) }
+
+// said makes an error of a verb one that reaches the person who asked.
+func said(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &view.Error{Problem: err.Error()}
+}
+func (r runPods) prune(context.Context) error  { r.p.Prune(); return nil }
+func (r runPods) resume(context.Context) error { r.gate.Resume(); return nil }

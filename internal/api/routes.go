@@ -18,6 +18,7 @@ const (
 	pollTimeout = 30 * time.Second
 	verbTimeout = 65 * time.Second
 	longestMute = 31 * 24 * time.Hour
+	longestStop = 31 * 24 * time.Hour
 )
 
 type route struct {
@@ -37,7 +38,9 @@ func (b Backend) routes() []route {
 		{"POST", "/v1/reload", "reads the configuration again", b.reload},
 		{"POST", "/v1/mute", "{condition, subject, for, reason, by}", b.mute},
 		{"POST", "/v1/unmute", "{condition, subject}", b.unmute},
-		{"POST", "/v1/pods/restart", "{name}", b.restart},
+		{"POST", "/v1/pods/restart", "{name}: stops a pod and starts it anew", b.restart},
+		{"POST", "/v1/pods/stop", "{name, for}: stops a pod for a while", b.stop},
+		{"POST", "/v1/pods/start", "{name}: starts a pod that was stopped", b.start},
 		{"POST", "/v1/pods/prune", "stops the pods whose manifests are gone", bare(b.PrunePods)},
 		{"POST", "/v1/pods/resume", "runs pods again after stepping back", bare(b.ResumePods)},
 	}
@@ -85,11 +88,7 @@ func needs(admin uint32, next http.HandlerFunc) http.HandlerFunc {
 // bare is a verb that takes nothing and answers nothing.
 func bare(do func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := do(r.Context()); err != nil {
-			failed(w, err)
-			return
-		}
-		reply(w, struct{}{})
+		done(w, do(r.Context()))
 	}
 }
 
@@ -197,11 +196,43 @@ func (b Backend) restart(w http.ResponseWriter, r *http.Request) {
 	if !body(w, r, &q) {
 		return
 	}
-	if strings.TrimSpace(q.Name) == "" {
-		fail(w, http.StatusBadRequest, "no pod named", "see `nodeagent pods` for the names")
+	if named(w, q.Name) {
+		done(w, b.RestartPod(r.Context(), q.Name))
+	}
+}
+
+func (b Backend) stop(w http.ResponseWriter, r *http.Request) {
+	var q view.StopRequest
+	if !body(w, r, &q) || !named(w, q.Name) {
 		return
 	}
-	if err := b.RestartPod(r.Context(), q.Name); err != nil {
+	d, err := time.ParseDuration(q.For)
+	if err != nil || d <= 0 || d > longestStop {
+		fail(w, http.StatusBadRequest, fmt.Sprintf("for=%q is no time to stop a pod for", cut(view.OneLine(q.For), 32)), "send a duration such as 90s, 30m or 1h, at most 744h")
+		return
+	}
+	done(w, b.StopPod(r.Context(), q.Name, d))
+}
+
+func (b Backend) start(w http.ResponseWriter, r *http.Request) {
+	var q view.StartRequest
+	if body(w, r, &q) && named(w, q.Name) {
+		done(w, b.StartPod(r.Context(), q.Name))
+	}
+}
+
+// named reports whether a pod is named, or answers that none is.
+func named(w http.ResponseWriter, name string) bool {
+	if strings.TrimSpace(name) == "" {
+		fail(w, http.StatusBadRequest, "no pod named", "see `nodeagent pods` for the names")
+		return false
+	}
+	return true
+}
+
+// done answers a verb that answers nothing.
+func done(w http.ResponseWriter, err error) {
+	if err != nil {
 		failed(w, err)
 		return
 	}

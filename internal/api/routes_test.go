@@ -73,6 +73,8 @@ func (s *script) backend() Backend {
 		},
 		Unmute:     func(_ context.Context, c, sub string) error { return s.note("unmute %s/%s", c, sub) },
 		RestartPod: func(_ context.Context, name string) error { return s.note("restart %s", name) },
+		StopPod:    func(_ context.Context, name string, d time.Duration) error { return s.note("stop %s for %v", name, d) },
+		StartPod:   func(_ context.Context, name string) error { return s.note("start %s", name) },
 		PrunePods:  func(context.Context) error { return s.note("prune") },
 		ResumePods: func(context.Context) error { return s.note("resume") },
 	}
@@ -127,6 +129,13 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/unmute", `{}`, 400, "no condition named", ""},
 		{"POST", "/v1/pods/restart", `{"name":"default/web"}`, 200, "{}", "restart default/web"},
 		{"POST", "/v1/pods/restart", `{"name":" "}`, 400, "nodeagent pods", ""},
+		{"POST", "/v1/pods/stop", `{"name":"default/web","for":"90m"}`, 200, "{}", "stop default/web for 1h30m0s"},
+		{"POST", "/v1/pods/stop", `{"name":"web"}`, 400, "at most 744h", ""},
+		{"POST", "/v1/pods/stop", `{"name":"web","for":"745h"}`, 400, "at most 744h", ""},
+		{"POST", "/v1/pods/stop", `{"name":"web","for":"-1s"}`, 400, "no time to stop a pod for", ""},
+		{"POST", "/v1/pods/stop", `{"for":"1h"}`, 400, "no pod named", ""},
+		{"POST", "/v1/pods/start", `{"name":"web"}`, 200, "{}", "start web"},
+		{"POST", "/v1/pods/start", `{}`, 400, "no pod named", ""},
 		{"POST", "/v1/pods/prune", "", 200, "{}", "prune"},
 		{"POST", "/v1/pods/resume", "", 200, "{}", "resume"},
 		{"HEAD", "/v1/status", "", 200, "", ""},
@@ -160,7 +169,7 @@ func TestVerbsThatFail(t *testing.T) {
 	b := working()
 	h := b.backend().handler(0)
 	verbs := map[string]string{
-		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
+		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/stop": `{"name":"web","for":"1m"}`, "/v1/pods/start": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
 	}
 	for path, body := range verbs {
 		b.err = fmt.Errorf("restart: %w", &view.Error{Problem: "no pod web", Fix: "see `nodeagent pods`"})
@@ -206,6 +215,8 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/v1/mute", `{"condition":"C","for":"1h"}`)
 	f.Add("POST", "/v1/unmute", `[1,{}]`)
 	f.Add("POST", "/v1/pods/restart", `{"name":"\u0000"}`)
+	f.Add("POST", "/v1/pods/stop", `{"name":"web","for":"1e9h"}`)
+	f.Add("POST", "/v1/pods/start", `{"name":{}}`)
 	f.Add("GET", "/v1/events?since=2026-01-02T03:04:05Z", "")
 	f.Add("GET", "/v1/check/%2e%2e?subject=%ff", "")
 	f.Add("GET", "/v1/watch?after=18446744073709551616", "")

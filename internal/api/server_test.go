@@ -79,7 +79,9 @@ func TestClientAndSocket(t *testing.T) {
 	}
 	must(c.Unmute(ctx, "C", "s"))
 	must(c.RestartPod(ctx, "default/web"))
-	if got, want := b.called(), "reload; mute C/s for 1h0m0s, r, by me; unmute C/s; restart default/web"; got != want {
+	must(c.StopPod(ctx, "web", 90*time.Minute))
+	must(c.StartPod(ctx, "web"))
+	if got, want := b.called(), "reload; mute C/s for 1h0m0s, r, by me; unmute C/s; restart default/web; stop web for 1h30m0s; start web"; got != want {
 		t.Errorf("called %q, want %q", got, want)
 	}
 

@@ -10,7 +10,7 @@ func TestRestartRequired(t *testing.T) {
 	// Every key that builds something at the start; the rest is read anew in each pass.
 	want := []string{
 		"api.group", "api.socket", "cgroupRoot", "events.maxSize", "log.format", "metrics.listen", "metrics.webConfigFile",
-		"nodeName", "podLogsDir", "runDir", "stateDir", "staticPods.evenWithKubeletInstalled", "staticPods.mode",
+		"nodeName", "podLogLinksDir", "podLogsDir", "runDir", "stateDir", "staticPods.evenWithKubeletInstalled", "staticPods.mode",
 	}
 	other, err := parseOne(everyKey)
 	if err != nil {

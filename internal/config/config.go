@@ -47,6 +47,16 @@ type Config struct {
 	RunDir string `yaml:"runDir" form:"dir" reload:"restart"`
 	// Container logs, in kubelet's layout.
 	PodLogsDir string `yaml:"podLogsDir" form:"dir" reload:"restart"`
+	// Run mode: links to the container logs under the names that log shippers look for.
+	PodLogLinksDir string `yaml:"podLogLinksDir" form:"dir" reload:"restart"`
+	// Run mode: a container's log is rotated when it is larger than this.
+	ContainerLogMaxSize Size `yaml:"containerLogMaxSize" range:"64Ki..100Gi"`
+	// Run mode: how many files of one log are kept, the current one among them; older ones are compressed.
+	ContainerLogMaxFiles int `yaml:"containerLogMaxFiles" range:"2..1000"`
+	// Run mode: how long the logs of a removed pod are kept. 0: they go with it.
+	RemovedPodLogsKeep time.Duration `yaml:"removedPodLogsKeep" range:"0s..8760h"`
+	// Run mode: how much the logs of removed pods may take in all; the oldest go first.
+	RemovedPodLogsMaxSize Size `yaml:"removedPodLogsMaxSize" range:"0..1Ti"`
 
 	// How often everything is read again and put right, with no event to ask for it.
 	SyncFrequency time.Duration `yaml:"syncFrequency" range:"100ms..24h"`

@@ -20,7 +20,12 @@ func declared() Config {
 		RuntimeCheckFrequency: 5 * time.Second,
 		StateDir:              "/var/lib/nodeagent",
 		RunDir:                "/run/nodeagent",
-		PodLogsDir:            "/var/log/pods",  // kubelet's
+		PodLogsDir:            "/var/log/pods",       // kubelet's
+		PodLogLinksDir:        "/var/log/containers", // kubelet's
+		ContainerLogMaxSize:   10 << 20,              // kubelet's
+		ContainerLogMaxFiles:  5,                     // kubelet's
+		RemovedPodLogsKeep:    24 * time.Hour,
+		RemovedPodLogsMaxSize: 1 << 30,
 		SyncFrequency:         time.Minute,      // kubelet's
 		FileCheckFrequency:    20 * time.Second, // kubelet's
 		StaticPods:            StaticPods{Mode: ModeCompanion, PrepareRestarts: true},

@@ -19,6 +19,11 @@ runtimeCheckFrequency: 1m1s
 stateDir: "/var/lib/with space"
 runDir: /run/other
 podLogsDir: /var/log/nodeagent-pods-of-a-node-whose-owner-likes-names-that-say-it-all/and-more
+podLogLinksDir: /logs/links
+containerLogMaxSize: 1Mi
+containerLogMaxFiles: 3
+removedPodLogsKeep: 1h
+removedPodLogsMaxSize: 64Mi
 syncFrequency: 24h
 fileCheckFrequency: 1h0m1s
 staticPodPath: /etc/kubernetes/manifests

@@ -25,6 +25,9 @@ func (s *Server) Client() Client {
 	return Client{RuntimeServiceClient: cri.NewRuntimeServiceClient(conn{s}), ImageServiceClient: cri.NewImageServiceClient(conn{s})}
 }
 
+// Conn is the connection under Client, for a caller that makes its own clients.
+func (s *Server) Conn() grpc.ClientConnInterface { return conn{s} }
+
 // conn is a grpc.ClientConnInterface that ends in the server's own method tables.
 type conn struct{ s *Server }
 

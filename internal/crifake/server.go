@@ -56,6 +56,7 @@ type Server struct {
 	onExit     map[int]func(id string, pid int)
 	conditions []*cri.RuntimeCondition
 	info       map[string]string
+	config     string // CRI-O's /config; empty: the default one
 	faults     []*fault
 	calls      []Call
 	inflight   map[int]*operation

@@ -53,7 +53,11 @@ func (s *Server) listenAgain() error {
 	cri.RegisterRuntimeServiceServer(g, s)
 	cri.RegisterImageServiceServer(g, s)
 	s.grpcServer = g
-	s.children.Go(func() { _ = g.Serve(l) }) // returns when stopped
+	var listener net.Listener = l
+	if s.p.crio {
+		listener = s.split(l)
+	}
+	s.children.Go(func() { _ = g.Serve(listener) }) // returns when stopped
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Event is one line of the timeline. It carries no log lines and no secrets.
+// Event is one line of the timeline. It carries no secrets, but for Log, which may.
 type Event struct {
 	Seq     uint64            `json:"seq"` // rises by one an event for the life of the state folder
 	Time    time.Time         `json:"time"`
@@ -19,6 +19,7 @@ type Event struct {
 	Reason  string            `json:"reason,omitempty"`
 	Message string            `json:"message"`
 	Fields  map[string]string `json:"fields,omitempty"`
+	Log     string            `json:"log,omitempty"` // the last lines a container wrote; for root, who alone can read the ring: the API does not serve it
 }
 
 // Kinds of events.

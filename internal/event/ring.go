@@ -140,6 +140,10 @@ func (r *Ring) write(e Event) {
 
 func encode(e Event) []byte {
 	b, err := json.Marshal(e)
+	if err == nil && len(b) >= line {
+		e.Log = ""
+		b, err = json.Marshal(e)
+	}
 	if err != nil || len(b) >= line {
 		e.Fields = nil
 		e.Message = cut(e.Message, 4<<10)

@@ -50,7 +50,7 @@ func healthy() Sources {
 		Snapshot: b.Snapshot,
 		Pods: func() []view.Pod {
 			return []view.Pod{
-				{Namespace: "kube-system", Name: "etcd", Phase: view.PhaseRunning, Containers: []view.Container{{Name: "etcd", State: "running"}}},
+				{Namespace: "kube-system", Name: "etcd", Phase: view.PhaseRunning, Ready: true, Usage: &view.Usage{CPUSeconds: 3600.25, WorkingSet: 90 << 20}, Containers: []view.Container{{Name: "etcd", State: "running"}}},
 				{Namespace: "kube-system", Name: "web", Phase: view.PhaseRunning, Containers: []view.Container{
 					{Name: "web", State: "running", Restarts: 2, LastExit: &view.Exit{Code: 137}}, {Name: "sidecar", State: "running"}}},
 			}
@@ -84,7 +84,7 @@ func degraded() Sources {
 		return []view.Pod{
 			{Namespace: "default", Name: "web-4", Phase: view.PhaseCrashLoop, NextStart: far, Containers: []view.Container{{Name: "web", State: "exited", Restarts: 9, LastExit: &view.Exit{Code: 1}}}},
 			{Namespace: "default", Name: "web-5", Phase: view.PhaseBackOff, NextStart: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Containers: []view.Container{{Name: "web", State: "exited"}}},
-			{Namespace: "default", Name: "old", Phase: view.PhaseStale, Containers: []view.Container{{Name: "old", State: "running"}}},
+			{Namespace: "default", Name: "old", Phase: view.PhaseStale, Usage: &view.Usage{CPUSeconds: 12.5, ThrottledSeconds: 0.25, WorkingSet: 48 << 20, MemoryLimit: 64 << 20, OOMKills: 3}, Containers: []view.Container{{Name: "old", State: "running"}}},
 			{Namespace: "default", Name: "half", Phase: view.PhaseDuplicate, Containers: []view.Container{{Name: "a", State: "running"}, {Name: "b", State: "exited"}}},
 			{Namespace: "default", Name: "dark", Phase: view.PhaseUnknown},
 			{Namespace: "default", Name: "gone", Phase: view.PhaseMissing},
@@ -247,7 +247,7 @@ func TestSeriesBudget(t *testing.T) {
 		}
 		return p
 	}
-	if n := series(own(scrape(t, New(s), ""))) - none; n > 2+2*maxContainers {
+	if n := series(own(scrape(t, New(s), ""))) - none; n > 9+2*maxContainers {
 		t.Errorf("a pod of 1001 containers has %d series", n)
 	}
 }
@@ -257,6 +257,7 @@ func crowd(n int) []view.Pod {
 	var out []view.Pod
 	for i := range n {
 		out = append(out, view.Pod{Namespace: "default", Name: fmt.Sprintf("pod-%04d", i), Phase: view.PhaseBackOff, NextStart: far,
+			Usage:      &view.Usage{CPUSeconds: 1, WorkingSet: 1, MemoryLimit: 1},
 			Containers: []view.Container{{Name: "main", State: "exited", Restarts: i, LastExit: &view.Exit{Code: 1}}}})
 	}
 	return out

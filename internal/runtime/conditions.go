@@ -24,6 +24,8 @@ var (
 	reasonNotReady = &health.Reason{Name: "NotReady", Fix: "The message is the runtime's own; see `crictl info` and `journalctl -u containerd -n 100` (or crio)."}
 	reasonNoCNI    = &health.Reason{Name: "CNINotInitialized", Fix: "`ls /etc/cni/net.d` must show a .conflist, which the network's pod (Flannel, Calico, Cilium ...) writes: look at that pod first. " +
 		"If a file is there and the plugins are in /opt/cni/bin, the runtime may have lost sight of the folder: `systemctl restart containerd` (or crio)."}
+	reasonCNIFolder = &health.Reason{Name: "CNIFolderReplaced", Fix: "The folder was removed and made again, and the runtime watches the one that is gone: `systemctl restart containerd` (or crio); " +
+		"pods live on if `systemctl show -p KillMode containerd` says process. If it stays, the file is not one that the runtime takes: see condition RuntimePlugins."}
 	reasonNotReported  = &health.Reason{Name: "NotReported", Fix: "The runtime's Status does not tell; `crictl info` shows what it does. Upgrade the runtime."}
 	reasonUnresponsive = &health.Reason{Name: "RuntimeUnresponsive", Fix: "See RuntimeResponsive: it tells what is wrong with the runtime."}
 )
@@ -51,10 +53,10 @@ var NetworkReady = &health.Condition{
 	Name:    "NetworkReady",
 	Help:    "The CRI runtime says that it can give pods a network (CNI).",
 	Impact:  health.Critical,
-	Reasons: []*health.Reason{reasonNoCNI, reasonNotReady, reasonNotReported, reasonUnresponsive},
+	Reasons: []*health.Reason{reasonNoCNI, reasonCNIFolder, reasonNotReady, reasonNotReported, reasonUnresponsive},
 }
 
 // Conditions are what this package publishes.
 func Conditions() []*health.Condition {
-	return []*health.Condition{RuntimeResponsive, RuntimeReady, NetworkReady}
+	return append([]*health.Condition{RuntimeResponsive, RuntimeReady, NetworkReady}, append(details(), RuntimeCanary)...)
 }

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"cmp"
+	"context"
 	"path/filepath"
 	"time"
 
@@ -15,7 +17,46 @@ type Config struct {
 
 	ProbeTimeout   time.Duration // of each call of a look; above 0 (runtimeProbeTimeout)
 	CheckFrequency time.Duration // from look to look; above 0 (runtimeCheckFrequency)
+
+	// DetailFrequency is from one look at the details to the next: lists, images, plugins, shims, OCI runtimes. 0: DefaultDetailFrequency.
+	DetailFrequency time.Duration
+	// KubeletCgroup is what the node's kubelet does with cgroups. It may be nil, and answer nothing.
+	KubeletCgroup func() KubeletCgroup
+	// Unit is systemd's unit of a process, or by its name where pid is 0. nil: no systemd. It must end with ctx.
+	Unit func(ctx context.Context, pid int, name string) (Unit, error)
+	// Free percent of the image file system's space and inodes below which ImageFilesystem fails. 0: kubelet's own hard eviction
+	// thresholds, imagefs.available 15 % and imagefs.inodesFree 5 %.
+	ImageSpaceMin, ImageInodesMin float64
+	// Canary says whether and how canaries are run; the zero value runs none.
+	Canary CanaryConfig
+
+	shimGrace, ociPatience time.Duration // for tests; 0: the constants of these names
 }
+
+// DefaultDetailFrequency keeps what the details cost containerd far below 0.2 % of a core.
+const DefaultDetailFrequency = 30 * time.Second
+
+// KubeletCgroup is how a kubelet was told to use cgroups.
+type KubeletCgroup struct {
+	Here   bool   // there is a kubelet
+	Driver string // cgroupfs or systemd; empty: not said, so that it asks the runtime or takes its own default
+	Source string // where that was read, for people
+	FailV1 bool   // it refuses to start on cgroup v1 (failCgroupV1, the default since 1.35)
+}
+
+// Unit is what systemd tells of the runtime's unit.
+type Unit struct {
+	Name     string // containerd.service; empty: the process belongs to none
+	KillMode string // process, control-group, mixed, none
+	Restarts uint32 // NRestarts: automatic restarts since it was last started by hand
+}
+
+func (c Config) detailFrequency() time.Duration {
+	return cmp.Or(c.DetailFrequency, DefaultDetailFrequency)
+}
+
+// slow is how long a call may take before it counts as slow: a third of what makes it hung.
+func (c Config) slow() time.Duration { return c.ProbeTimeout / 3 }
 
 // Hooks are called as things happen: nudges, which may come late, twice, or for nothing. Each may be nil. They must not block.
 type Hooks struct {
@@ -37,6 +78,7 @@ func call(f func()) {
 
 func (c Config) detect() Detection {
 	d := Detect(c.Root, c.Endpoint, c.Kubelet)
+	d.root = c.Root
 	if d.Endpoint.Path != "" && c.Root != "" {
 		d.Endpoint.Path = filepath.Join(c.Root, d.Endpoint.Path)
 	}

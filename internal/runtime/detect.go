@@ -22,6 +22,8 @@ type Detection struct {
 	Docker   bool     // Docker's socket is there, or was named as the endpoint, and nothing else is
 	Invalid  error    // the endpoint that was named can't be used; nil otherwise
 	Tried    []string // each place that was looked at and what was found there, in order
+
+	root string // below which it was looked
 }
 
 const (

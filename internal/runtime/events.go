@@ -30,7 +30,8 @@ type events struct {
 	ready chan struct{}
 	once  sync.Once
 	began atomic.Pointer[time.Time] // when the hook that runs was called
-	said  bool                      // that there are no events
+	said  atomic.Bool               // that there are no events
+	tell  func()                    // said changed
 }
 
 // Where events are not to be had (CRI-O without enable_pod_events ends the stream at once) they are asked for again this often.
@@ -39,8 +40,8 @@ var eventBackoff = reconcile.Backoff{Initial: 500 * time.Millisecond, Factor: 2,
 // steady is how long a stream must have lived for its end to be no sign that there are no events.
 const steady = 10 * time.Second
 
-func newEvents(l *link, hooks Hooks, timeout func() time.Duration, log *zap.Logger) *events {
-	return &events{link: l, hooks: hooks, timeout: timeout, log: log, named: make(chan struct{}, 1), ready: make(chan struct{})}
+func newEvents(l *link, hooks Hooks, timeout func() time.Duration, tell func(), log *zap.Logger) *events {
+	return &events{link: l, tell: tell, hooks: hooks, timeout: timeout, log: log, named: make(chan struct{}, 1), ready: make(chan struct{})}
 }
 
 // know tells the runtime's name, which decides how events are had.
@@ -90,8 +91,8 @@ func (e *events) Run(ctx context.Context) error {
 		relist = relist || got || time.Since(began) >= steady
 		if got || time.Since(began) >= steady || !unsupported && !errors.Is(err, io.EOF) {
 			level = 0 // there are events; something else went wrong
-		} else if level > 0 && !e.said {
-			e.said = true
+		} else if level > 0 && !e.said.Swap(true) {
+			e.tell()
 			e.log.Info("the runtime gives no container events: changes are found by looking; on CRI-O set enable_pod_events = true in [crio.runtime]", zap.Error(err))
 		}
 		if !e.wait(ctx, changed, time.After(eventBackoff.Jittered(level))) {
@@ -142,8 +143,8 @@ func (e *events) listen(ctx context.Context, c *connection, native bool, relist 
 		if err != nil {
 			return got, err
 		}
-		if e.said {
-			e.said = false
+		if e.said.Swap(false) {
+			e.tell()
 			e.log.Info("the runtime gives container events again")
 		}
 		got = true

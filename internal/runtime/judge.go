@@ -23,6 +23,10 @@ func judge(s Seen, valid time.Duration) []health.Look {
 	network := judgeCondition(s, responsive, cri.NetworkReady)
 	if network.Reason == reasonNotReady && noCNI(network.Message) {
 		network.Reason = reasonNoCNI
+		if s.CNI.Conf != "" {
+			network.Reason = reasonCNIFolder
+			network.Message = fmt.Sprintf("%s; yet %s is in %s: the runtime has lost sight of the folder", network.Message, s.CNI.Conf, s.CNI.Dir)
+		}
 	}
 	look := func(c *health.Condition, f health.Finding) health.Look {
 		return health.Look{Of: c, Valid: valid, Findings: []health.Finding{f}}

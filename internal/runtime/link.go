@@ -30,6 +30,7 @@ const maxBackoff = 500 * time.Millisecond
 // that clients made from it stay good when the endpoint changes.
 type link struct {
 	observe func(method string, d time.Duration, code string)
+	failed  func(method string, err error) // of each unary call that failed; may be nil
 	onUp    func()
 	onDown  func()
 	now     atomic.Pointer[connection] // nil: no endpoint
@@ -116,7 +117,7 @@ func (l *link) set(e Endpoint) error {
 	var c *connection
 	if e.Path != "" {
 		var err error
-		if c, err = dial(e, id, l.observe); err != nil {
+		if c, err = dial(e, id, l.observe, l.failed); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -195,7 +196,7 @@ func (l *link) follow(ctx context.Context, c *connection) {
 }
 
 // dial makes a connection that connects by itself. observe may be nil.
-func dial(e Endpoint, id socketID, observe func(string, time.Duration, string)) (*connection, error) {
+func dial(e Endpoint, id socketID, observe func(string, time.Duration, string), failed func(string, error)) (*connection, error) {
 	c := &connection{endpoint: e, id: id, end: func() {}}
 	conn, err := grpc.NewClient("passthrough:///"+e.Path,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -210,7 +211,7 @@ func dial(e Endpoint, id socketID, observe func(string, time.Duration, string)) 
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
 			MinConnectTimeout: 20 * time.Second, // gRPC's default: a hung runtime takes the connection and says nothing
 		}),
-		grpc.WithUnaryInterceptor(timed(observe)),
+		grpc.WithUnaryInterceptor(timed(observe, failed)),
 	)
 	if err != nil {
 		return nil, err
@@ -258,15 +259,18 @@ func peerPID(conn net.Conn) int {
 	return pid
 }
 
-// timed tells observe each unary call: its name without the service, how long it took, and gRPC's name of its code.
-func timed(observe func(string, time.Duration, string)) grpc.UnaryClientInterceptor {
+// timed tells observe each unary call: its name without the service, how long it took, and gRPC's name of its code. failed hears of those that
+// failed.
+func timed(observe func(string, time.Duration, string), failed func(string, error)) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		if observe == nil {
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}
 		began := time.Now()
 		err := invoke(ctx, method, req, reply, cc, opts...)
-		observe(path.Base(method), time.Since(began), status.Code(err).String())
+		if observe != nil {
+			observe(path.Base(method), time.Since(began), status.Code(err).String())
+		}
+		if err != nil && failed != nil {
+			failed(path.Base(method), err)
+		}
 		return err
 	}
 }

@@ -26,6 +26,7 @@ type Seen struct {
 	Version Answer[*cri.VersionResponse]
 	Status  Answer[*cri.StatusResponse]
 	Timeout time.Duration // each call's deadline
+	CNI     CNIFolder     // looked at only if the runtime says that it has no network
 }
 
 // Answer is the outcome of one call.
@@ -42,19 +43,45 @@ type Process struct {
 }
 
 // Look looks once, changes nothing, and keeps nothing open: for `status` with no daemon. It takes at most a little more than
-// cfg.ProbeTimeout.
+// four times cfg.ProbeTimeout. What needs two looks, such as a leaked shim, it does not find.
 func Look(ctx context.Context, cfg Config) ([]health.Look, view.Runtime) {
 	s := Seen{Where: cfg.detect(), Timeout: cfg.ProbeTimeout}
+	d := &detailsSeen{cfg: cfg, now: time.Now()}
+	var c *connection
 	if e := s.Where.Endpoint; e.Path != "" {
-		c, err := dial(e, identify(e.Path), nil)
-		if err != nil {
+		var err error
+		if c, err = dial(e, identify(e.Path), nil, nil); err != nil {
 			s.Version.Err, s.Status.Err = err, err
 		} else {
 			defer c.close()
 			c.look(ctx, &s)
 		}
 	}
-	return judge(s, cfg.valid()), show(s)
+	s.seeCNI(nil, time.Now())
+	looks := judge(s, cfg.valid())
+	if r := looks[0].Findings[0].Reason; r != nil {
+		d.unresponsive = r.Name
+	}
+	v := show(s)
+	d.name, d.version = v.Name, v.Version
+	var m detailMemory
+	m.see(ctx, d, c)
+	looks = append(looks, judgeDetails(d)...)
+	return append(looks, health.Look{Of: RuntimeCanary, Findings: []health.Finding{{Status: health.Absent, Message: "no canary is run here: see `nodeagent canary`"}}}), v
+}
+
+// seeCNI looks at the folder of network configuration if the runtime says that it knows no network. dir is what the runtime told of it; nil:
+// nothing.
+func (s *Seen) seeCNI(dir *string, now time.Time) {
+	for _, c := range s.Status.Resp.GetStatus().GetConditions() {
+		if c.GetType() == cri.NetworkReady && !c.GetStatus() && noCNI(c.GetMessage()) {
+			at := join(s.Where.root, cniDefault)
+			if dir != nil {
+				at = *dir
+			}
+			s.CNI = readCNI(at, now)
+		}
+	}
 }
 
 // look asks Version and Status beside each other, each with its own deadline: one may hang while the other answers.

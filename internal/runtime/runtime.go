@@ -10,6 +10,7 @@ import (
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/reconcile"
+	"nodeagent/internal/runtime/canary"
 	"nodeagent/internal/view"
 )
 
@@ -29,6 +30,10 @@ type Task interface {
 type Runtime struct {
 	// View is the runtime as last seen. Name, version and API stay while it does not answer.
 	View view.Cell[view.Runtime]
+	// Details is what the detail task last saw.
+	Details view.Cell[DetailsView]
+	// Canary is what the last canary found, by handler; not set before the first.
+	Canary view.Cell[[]canary.Result]
 
 	config func() Config
 	board  *health.Board
@@ -37,6 +42,15 @@ type Runtime struct {
 	looks  *reconcile.Loop
 	socket *socket
 	events *events
+
+	details *reconcile.Loop
+	memory  detailMemory // of the detail task alone
+	names   *names
+	well    atomic.Pointer[wellness] // what the last look found; nil: none yet
+	cni     atomic.Pointer[string]   // folder of the network configuration, as the runtime told; nil: not told
+
+	canaries *reconcile.Loop
+	canaryAt time.Time // of the canary task alone
 
 	cut  atomic.Pointer[context.CancelFunc] // ends the look that runs
 	last Endpoint                           // found last; of the look task alone
@@ -50,16 +64,31 @@ func New(config func() Config, hooks Hooks, board *health.Board, log *zap.Logger
 		Bound:   max(30*time.Second, 4*config().ProbeTimeout),
 		OnError: func(err error) { log.Error("look at the runtime", zap.Error(err)) },
 	})
+	r.details = reconcile.NewLoop(r.passDetails, reconcile.Options{
+		Name:    "runtime details",
+		Bound:   max(60*time.Second, 12*config().ProbeTimeout), // each question of a look in turn, and some to spare
+		OnError: func(err error) { log.Error("look at the runtime's details", zap.Error(err)) },
+	})
+	r.canaries = reconcile.NewLoop(r.passCanary, reconcile.Options{
+		Name:    "runtime canary",
+		Bound:   30 * time.Minute, // every handler may take the deadline of each step
+		OnError: func(err error) { log.Error("canary", zap.Error(err)) },
+	})
+	r.names = &names{wake: r.details.Wake}
 	r.link = newLink(hooks.Observe,
 		func() { r.looks.Wake(); call(hooks.OnConnect) },
 		func() { r.looks.Wake(); call(hooks.OnDisconnect) })
-	r.socket = newSocket(r.link, r.stir, log)
-	r.events = newEvents(r.link, hooks, func() time.Duration { return config().ProbeTimeout }, log)
+	r.link.failed = r.names.failed
+	r.socket = newSocket(r.link, r.stir, r.details.Wake, log)
+	r.events = newEvents(r.link, hooks, func() time.Duration { return config().ProbeTimeout }, r.details.Wake, log)
 	return r
 }
 
-// Tasks are what must run: the looks, the watch of the socket, and the events.
-func (r *Runtime) Tasks() []Task { return []Task{r.looks, r.socket, r.events} }
+// wellness is the reason why the runtime is not responsive; empty: it is.
+type wellness struct{ reason string }
+
+// Tasks are what must run: the looks, the watch of the socket, the events, the looks at the details, and the canaries.
+func (r *Runtime) Tasks() []Task { return []Task{r.looks, r.socket, r.events, r.details, r.canaries} }
 
 // CRI is the runtime service. It stays good over reconnects and changes of the endpoint; without a runtime it answers Unavailable.
 func (r *Runtime) CRI() cri.RuntimeServiceClient { return cri.NewRuntimeServiceClient(r.link) }
@@ -74,7 +103,11 @@ func (r *Runtime) Dial() error { return r.link.set(r.config().detect().Endpoint)
 func (r *Runtime) Up() bool { return r.link.up() }
 
 // Wake looks as soon as may be, for a reload.
-func (r *Runtime) Wake() { r.looks.Wake() }
+func (r *Runtime) Wake() {
+	r.looks.Wake()
+	r.details.Wake()
+	r.canaries.Wake()
+}
 
 // Close ends the connection, and with it every call and stream on it. The clients answer Unavailable from then on.
 func (r *Runtime) Close() { r.link.close() }
@@ -98,9 +131,11 @@ func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 	} else if s.Where.Endpoint.Path != "" { // closed
 		return time.Time{}, nil
 	}
+	s.seeCNI(r.cni.Load(), time.Now())
 	looks := judge(s, cfg.valid())
 	r.board.Publish(looks...)
 	r.show(s)
+	r.found(looks[0].Findings[0])
 	if s.Version.Err == nil && s.Version.Resp != nil {
 		r.events.know(s.Version.Resp.GetRuntimeName())
 	}
@@ -152,5 +187,16 @@ func (r *Runtime) stir() {
 		if cut := r.cut.Load(); cut != nil {
 			(*cut)()
 		}
+	}
+}
+
+// found tells the detail task what the look found, and wakes it if that is news.
+func (r *Runtime) found(responsive health.Finding) {
+	now := wellness{}
+	if responsive.Reason != nil {
+		now.reason = responsive.Reason.Name
+	}
+	if was := r.well.Swap(&now); was == nil || *was != now {
+		r.details.Wake()
 	}
 }

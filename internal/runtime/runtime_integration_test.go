@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,13 @@ func TestMain(m *testing.M) {
 		looks, _ := Look(context.Background(), Config{Endpoint: path, ProbeTimeout: 5 * time.Second, CheckFrequency: time.Second})
 		f := looks[0].Findings[0]
 		_ = json.NewEncoder(os.Stdout).Encode(map[string]string{"status": f.Status.String(), "reason": f.Reason.Name, "message": f.Message})
+		os.Exit(0)
+	}
+	if socket := os.Getenv(inotifyVariable); socket != "" {
+		if err := inotifyUsedUp(socket); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -20,10 +21,13 @@ type socket struct {
 	log   *zap.Logger
 	ready chan struct{}
 	once  sync.Once
+	tell  func()                // polls changed
+	polls atomic.Pointer[error] // why the socket is polled; nil: it is watched
+	again time.Duration         // the pause before inotify is asked for again
 }
 
-func newSocket(l *link, stir func(), log *zap.Logger) *socket {
-	return &socket{link: l, stir: stir, log: log, ready: make(chan struct{})}
+func newSocket(l *link, stir, tell func(), log *zap.Logger) *socket {
+	return &socket{link: l, stir: stir, tell: tell, log: log, ready: make(chan struct{}), again: inotifyRetry}
 }
 
 // inotifyRetry is the pause before inotify is asked for again where the user's instances were used up.
@@ -31,26 +35,25 @@ const inotifyRetry = 30 * time.Second
 
 // Run watches until ctx ends.
 func (s *socket) Run(ctx context.Context) error {
-	said := false
 	for ctx.Err() == nil {
 		w, err := fsnotify.NewWatcher()
 		if err == nil {
-			if said {
+			if s.polls.Swap(nil) != nil {
+				s.tell()
 				s.log.Info("the runtime's socket is watched again")
-				said = false
 			}
 			s.watch(ctx, w)
 			w.Close()
 			continue
 		}
 		s.once.Do(func() { close(s.ready) })
-		if !said {
-			said = true
+		if s.polls.Swap(&err) == nil {
+			s.tell()
 			s.log.Warn("the runtime's socket can't be watched, it is polled instead: raise fs.inotify.max_user_instances if it is used up", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(inotifyRetry):
+		case <-time.After(s.again):
 		}
 	}
 	return ctx.Err()

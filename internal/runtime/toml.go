@@ -10,41 +10,52 @@ import (
 // tomlStrings finds one key in a TOML document, by its dotted path, and answers the strings of its value: one of a string, each of an
 // array. It reads no more of TOML than containerd's and CRI-O's files need to find one key in them. A key that is not there
 // answers nil; broken syntax up to the key is an error.
-func tomlStrings(doc []byte, key string) ([]string, error) {
+func tomlStrings(doc []byte, key string) (found []string, err error) {
+	err = tomlEach(doc, func(at string, values []string) bool {
+		if at == key {
+			found = values
+		}
+		return at != key
+	})
+	return found, err
+}
+
+// tomlEach calls yield with each key, by its dotted path, and the strings of its value, in the document's order, until it answers false.
+func tomlEach(doc []byte, yield func(key string, values []string) bool) error {
 	s := tomlScanner{s: strings.TrimPrefix(string(doc), "\ufeff")}
 	table := ""
 	for {
 		s.skip(true)
 		if s.done() {
-			return nil, nil
+			return nil
 		}
 		if s.s[s.i] == '[' {
 			s.i++
 			array := s.take('[')
 			path, err := s.key()
 			if err != nil {
-				return nil, s.wrong(err)
+				return s.wrong(err)
 			}
 			if !s.take(']') || array && !s.take(']') {
-				return nil, s.wrong(errors.New("a table's name does not end"))
+				return s.wrong(errors.New("a table's name does not end"))
 			}
 			table = path + "."
 			continue
 		}
 		path, err := s.key()
 		if err != nil {
-			return nil, s.wrong(err)
+			return s.wrong(err)
 		}
 		if !s.take('=') {
-			return nil, s.wrong(errors.New("want = after a key"))
+			return s.wrong(errors.New("want = after a key"))
 		}
 		s.skip(false)
 		values, err := s.value()
 		if err != nil {
-			return nil, s.wrong(err)
+			return s.wrong(err)
 		}
-		if table+path == key {
-			return values, nil
+		if !yield(table+path, values) {
+			return nil
 		}
 	}
 }

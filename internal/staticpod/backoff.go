@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"nodeagent/internal/reconcile"
 )
 
@@ -20,13 +22,14 @@ type Death struct {
 	Restart   bool      // it will be started again
 	NotBefore time.Time // when, if Restart
 	Level     int
-	Quiet     bool // found after a boot, or the runtime was away: it fed no back-off
-	Asked     bool // we stopped it
+	Quiet     bool   // found after a boot, or the runtime was away: it fed no back-off
+	Asked     bool   // we stopped it with its pod
+	Why       string // what it did that we stopped it for
 }
 
 // observe takes note of containers that ended, each once and in the order of attempts: it moves the memory forward and says which
 // deaths are new. Pure but for the back-off's jitter.
-func observe(m Memory, cs []Container, policy string, boot string, r Restart, now time.Time) (Memory, []Death) {
+func observe(m Memory, cs []Container, policy func(container string) corev1.RestartPolicy, boot string, r Restart, now time.Time) (Memory, []Death) {
 	var deaths []Death
 	m = m.clone()
 	oldest := slices.Clone(cs)
@@ -44,11 +47,13 @@ func observe(m Memory, cs []Container, policy string, boot string, r Restart, no
 		}
 		if c.State == Exited && c.Attempt >= cm.Recorded {
 			d := Death{Container: c}
-			_, d.Asked = m.StopBy[c.ID]
+			stop, stopped := m.StopBy[c.ID]
+			d.Asked, d.Why = stopped && stop.Why == "", stop.Why
 			delete(m.StopBy, c.ID)
 			// A boot, or a runtime that was away, says nothing about the container itself.
 			d.Quiet = d.Asked || m.Boot != boot || (c.ExitCode == 255 && c.Reason == "Unknown")
-			d.Restart = policy == "Always" || (policy == "OnFailure" && c.ExitCode != 0)
+			p := policy(c.Name)
+			d.Restart = p == corev1.RestartPolicyAlways || (p == corev1.RestartPolicyOnFailure && c.ExitCode != 0)
 			cm = cm.died(d, r, now)
 			d.NotBefore, d.Level = cm.NotBefore, cm.Level
 			deaths = append(deaths, d)
@@ -68,6 +73,7 @@ func (cm ContainerMemory) died(d Death, r Restart, now time.Time) ContainerMemor
 	}
 	cm.Recorded = c.Attempt + 1
 	cm.LastID, cm.LastExit, cm.LastWhy, cm.LastAt, cm.LastLong = c.ID, c.ExitCode, c.Reason, c.Finished, ran
+	cm.LastBox = c.Sandbox
 	if ran >= r.ResetAfter {
 		cm.Level = 0
 	}

@@ -11,6 +11,11 @@ type Config struct {
 	Path                  string        // manifest folder or file; a change is followed
 	NodeName              string        // fixed
 	LogsDir               string        // fixed; kubelet's podLogsDir
+	LogLinksDir           string        // fixed; where links to the logs are kept, empty for none
+	LogMaxSize            int64         // bytes at which a log is rotated
+	LogMaxFiles           int           // kept of one log, the current one too
+	RemovedLogsKeep       time.Duration // how long the logs of a removed pod are kept
+	RemovedLogsMaxSize    int64         // bytes of them all
 	CgroupRoot            string        // fixed; the cgroup below which pods live, empty for the top
 	CgroupDriver          string        // cgroupfs, systemd, or empty: asked of the runtime
 	SyncFrequency         time.Duration // between full readings of the runtime

@@ -22,6 +22,7 @@ type CRI interface {
 	RemoveContainer(ctx context.Context, in *cri.RemoveContainerRequest, opts ...grpc.CallOption) (*cri.RemoveContainerResponse, error)
 	ListContainers(ctx context.Context, in *cri.ListContainersRequest, opts ...grpc.CallOption) (*cri.ListContainersResponse, error)
 	ContainerStatus(ctx context.Context, in *cri.ContainerStatusRequest, opts ...grpc.CallOption) (*cri.ContainerStatusResponse, error)
+	ReopenContainerLog(ctx context.Context, in *cri.ReopenContainerLogRequest, opts ...grpc.CallOption) (*cri.ReopenContainerLogResponse, error)
 	ExecSync(ctx context.Context, in *cri.ExecSyncRequest, opts ...grpc.CallOption) (*cri.ExecSyncResponse, error)
 }
 
@@ -44,6 +45,7 @@ const (
 	annotationKey     = "nodeagent/pod"     // namespace/name as written, the key
 	annotationGrace   = "nodeagent/grace"   // seconds; a stop needs it when the manifest is gone
 	annotationPreStop = "nodeagent/prestop" // JSON of the LifecycleHandler, for the same reason
+	annotationRole    = "nodeagent/role"    // init:ORDER or sidecar:ORDER; other containers have none
 	annotationRestart = "io.kubernetes.container.restartCount"
 )
 

@@ -4,27 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"nodeagent/internal/staticpod/cgroup"
+	"nodeagent/internal/staticpod/downward"
 	"nodeagent/internal/staticpod/manifest"
 )
 
 // place is where a pod's things lie on the node.
 type place struct {
 	Instance   string
-	NodeName   string
 	LogsDir    string // of all pods
-	VolumesDir string // of this pod
 	CgroupRoot string
-	Systemd    bool // the runtime's cgroup driver
-	HostIP     string
+	SeccompDir string   // of profiles of type Localhost
+	Systemd    bool     // the runtime's cgroup driver
+	Resolver   resolver // the node's
 }
 
 // identity of a pod in the runtime.
@@ -64,7 +65,7 @@ func sandboxConfig(p *corev1.Pod, id identity, at place, attempt uint32) *cri.Po
 		Labels:       labels(id, at.Instance, p.Labels),
 		Annotations:  annotations,
 		Linux: &cri.LinuxPodSandboxConfig{
-			CgroupParent: cgroupParent(at.CgroupRoot, at.Systemd, qos(s), id.UID),
+			CgroupParent: cgroup.Parent(at.CgroupRoot, at.Systemd, cgroup.QOS(s), id.UID),
 			SecurityContext: &cri.LinuxSandboxSecurityContext{
 				NamespaceOptions: namespaces(s),
 				Privileged:       anyPrivileged(s),
@@ -73,13 +74,20 @@ func sandboxConfig(p *corev1.Pod, id identity, at place, attempt uint32) *cri.Po
 			Resources: &cri.LinuxContainerResources{},
 		},
 	}
+	c.DnsConfig = dnsConfig(s, at.Resolver)
 	if sc := s.SecurityContext; sc != nil {
 		c.Linux.SecurityContext.RunAsUser = int64Value(sc.RunAsUser)
 		c.Linux.SecurityContext.RunAsGroup = int64Value(sc.RunAsGroup)
-		c.Linux.SecurityContext.SupplementalGroups = sc.SupplementalGroups
+		c.Linux.SecurityContext.SupplementalGroups = groups(sc)
+		for _, x := range sc.Sysctls {
+			if c.Linux.Sysctls == nil {
+				c.Linux.Sysctls = map[string]string{}
+			}
+			c.Linux.Sysctls[x.Name] = x.Value
+		}
 	}
 	if !s.HostNetwork {
-		for _, ct := range s.Containers {
+		for ct := range allContainers(s) {
 			for _, port := range ct.Ports {
 				if port.HostPort > 0 {
 					c.PortMappings = append(c.PortMappings, &cri.PortMapping{Protocol: protocol(port.Protocol), ContainerPort: port.ContainerPort, HostPort: port.HostPort, HostIp: port.HostIP})
@@ -121,9 +129,21 @@ func namespaces(s *corev1.PodSpec) *cri.NamespaceOption {
 }
 
 func anyPrivileged(s *corev1.PodSpec) bool {
-	return slices.ContainsFunc(s.Containers, func(c corev1.Container) bool {
-		return c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
-	})
+	for c := range allContainers(s) {
+		if c.SecurityContext != nil && isTrue(c.SecurityContext.Privileged) {
+			return true
+		}
+	}
+	return false
+}
+
+// groups that every process of the pod has besides its own: the one that owns its volumes is among them.
+func groups(sc *corev1.PodSecurityContext) []int64 {
+	out := slices.Clone(sc.SupplementalGroups)
+	if sc.FSGroup != nil && !slices.Contains(out, *sc.FSGroup) {
+		out = append(out, *sc.FSGroup)
+	}
+	return out
 }
 
 func protocol(p corev1.Protocol) cri.Protocol {
@@ -143,35 +163,13 @@ func int64Value(v *int64) *cri.Int64Value {
 	return &cri.Int64Value{Value: *v}
 }
 
-// cgroupParent of a pod in the form kubelet gives it (pkg/kubelet/cm/cgroup_manager_linux.go), so that what reads kubepods reads
-// ours: kubepods[/besteffort|/burstable]/pod<uid>, or the slices of the systemd driver.
-func cgroupParent(root string, systemd bool, class corev1.PodQOSClass, uid string) string {
-	parts := []string{}
-	for p := range strings.SplitSeq(strings.Trim(root, "/"), "/") {
-		if p != "" {
-			parts = append(parts, p)
-		}
+// containerConfig is one attempt of one container, without its mounts.
+func containerConfig(p *corev1.Pod, name string, id identity, at place, attempt uint32, restarts int, facts downward.Facts, find objects) (*cri.ContainerConfig, error) {
+	c, role, order := containerOf(&p.Spec, name)
+	if c == nil {
+		return nil, fmt.Errorf("the pod has no container %s", name)
 	}
-	parts = append(parts, "kubepods")
-	switch class {
-	case corev1.PodQOSBestEffort:
-		parts = append(parts, "besteffort")
-	case corev1.PodQOSBurstable:
-		parts = append(parts, "burstable")
-	}
-	parts = append(parts, "pod"+uid)
-	if !systemd {
-		return "/" + path.Join(parts...)
-	}
-	for i := range parts {
-		parts[i] = strings.ReplaceAll(parts[i], "-", "_")
-	}
-	return strings.Join(parts, "-") + ".slice"
-}
-
-// containerConfig is one attempt of one container.
-func containerConfig(p *corev1.Pod, c *corev1.Container, id identity, at place, attempt uint32, restarts int, podIP string) (*cri.ContainerConfig, error) {
-	env, envs, err := environment(p, c, id, at, podIP)
+	env, envs, err := environment(c, facts, find)
 	if err != nil {
 		return nil, fmt.Errorf("environment of container %s: %w", c.Name, err)
 	}
@@ -185,8 +183,11 @@ func containerConfig(p *corev1.Pod, c *corev1.Container, id identity, at place, 
 		annotationGrace:   strconv.FormatInt(grace, 10),
 		annotationRestart: strconv.Itoa(restarts),
 	}
+	if text := roleText(role, order); text != "" {
+		annotations[annotationRole] = text
+	}
 	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
-		b, err := json.Marshal(c.Lifecycle.PreStop)
+		b, err := json.Marshal(numbered(c.Lifecycle.PreStop, c))
 		if err != nil {
 			return nil, fmt.Errorf("preStop of container %s: %w", c.Name, err)
 		}
@@ -204,14 +205,7 @@ func containerConfig(p *corev1.Pod, c *corev1.Container, id identity, at place, 
 		Labels:      l,
 		Annotations: annotations,
 		LogPath:     filepath.Join(c.Name, strconv.FormatUint(uint64(attempt), 10)+".log"),
-		Linux:       &cri.LinuxContainerConfig{Resources: resources(&p.Spec, c), SecurityContext: security(&p.Spec, c)},
-	}
-	for _, m := range c.VolumeMounts {
-		host, err := volumePath(&p.Spec, m.Name, at)
-		if err != nil {
-			return nil, fmt.Errorf("volume of container %s: %w", c.Name, err)
-		}
-		cc.Mounts = append(cc.Mounts, &cri.Mount{ContainerPath: absolute(m.MountPath), HostPath: host, Readonly: m.ReadOnly})
+		Linux:       &cri.LinuxContainerConfig{Resources: resources(&p.Spec, c), SecurityContext: security(&p.Spec, c, at.SeccompDir)},
 	}
 	return cc, nil
 }
@@ -231,57 +225,16 @@ func expandAll(in []string, env map[string]string) []string {
 	return out
 }
 
-// environment in the manifest's order; a later name wins over an earlier one, and $(VAR) sees what stands before it.
-func environment(p *corev1.Pod, c *corev1.Container, id identity, at place, podIP string) (map[string]string, []*cri.KeyValue, error) {
-	env := map[string]string{}
-	var order []string
-	for _, e := range c.Env {
-		v := manifest.Expand(e.Value, env)
-		if e.ValueFrom != nil {
-			if e.ValueFrom.FieldRef == nil {
-				return nil, nil, fmt.Errorf("%s: only fieldRef is served", e.Name)
-			}
-			var err error
-			if v, err = fieldRef(p, e.ValueFrom.FieldRef.FieldPath, id, at, podIP); err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", e.Name, err)
-			}
-		}
-		if _, twice := env[e.Name]; !twice {
-			order = append(order, e.Name)
-		}
-		env[e.Name] = v
+// numbered is a hook whose port is a number: it is read back when the manifest may be gone.
+func numbered(h *corev1.LifecycleHandler, c *corev1.Container) *corev1.LifecycleHandler {
+	if h.HTTPGet == nil || h.HTTPGet.Port.Type == intstr.Int {
+		return h
 	}
-	var out []*cri.KeyValue
-	for _, name := range order {
-		out = append(out, &cri.KeyValue{Key: name, Value: []byte(env[name])})
-	}
-	return env, out, nil
-}
-
-func fieldRef(p *corev1.Pod, field string, id identity, at place, podIP string) (string, error) {
-	if p.Spec.HostNetwork || podIP == "" {
-		podIP = at.HostIP
-	}
-	switch field {
-	case "metadata.name":
-		return id.FullName, nil
-	case "metadata.namespace":
-		return id.Namespace, nil
-	case "metadata.uid":
-		return id.UID, nil
-	case "spec.nodeName":
-		return at.NodeName, nil
-	case "spec.serviceAccountName":
-		return p.Spec.ServiceAccountName, nil
-	case "status.hostIP", "status.hostIPs":
-		return at.HostIP, nil
-	case "status.podIP", "status.podIPs":
-		return podIP, nil
-	}
-	for prefix, m := range map[string]map[string]string{"metadata.labels": p.Labels, "metadata.annotations": p.Annotations} {
-		if key, ok := strings.CutPrefix(field, prefix+"['"); ok {
-			return m[strings.TrimSuffix(key, "']")], nil
+	h = h.DeepCopy()
+	for _, port := range c.Ports {
+		if port.Name == h.HTTPGet.Port.StrVal {
+			h.HTTPGet.Port = intstr.FromInt32(port.ContainerPort)
 		}
 	}
-	return "", fmt.Errorf("field %s is not served", field)
+	return h
 }

@@ -12,12 +12,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"nodeagent/internal/staticpod/cgroup"
+	"nodeagent/internal/staticpod/downward"
 	"nodeagent/internal/staticpod/manifest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-var somewhere = place{Instance: "0123456789abcdef", NodeName: "node", LogsDir: "/var/log/pods", VolumesDir: "/var/lib/nodeagent/pods/uid/volumes", HostIP: "192.0.2.7"}
+var somewhere = place{Instance: "0123456789abcdef", LogsDir: "/var/log/pods", Resolver: resolver{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}}}
+
+func noObjects(string, string, string) (map[string][]byte, bool) { return nil, false }
+
+func factsOf(p *corev1.Pod, id identity, podIPs ...string) downward.Facts {
+	return downward.Facts{Pod: p, FullName: id.FullName, Namespace: id.Namespace, UID: id.UID, NodeName: "node", HostIPs: []string{"192.0.2.7"}, PodIPs: podIPs,
+		CapacityMilliCPU: 4000, CapacityMemory: 8 << 30}
+}
 
 func TestCRIConfig(t *testing.T) {
 	for _, name := range []string{"plain", "full"} {
@@ -33,9 +42,9 @@ func TestCRIConfig(t *testing.T) {
 			got := map[string]any{"sandbox": sandboxConfig(p.Spec, id, somewhere, 2)}
 			for i := range p.Spec.Spec.Containers {
 				c := &p.Spec.Spec.Containers[i]
-				config, err := containerConfig(p.Spec, c, id, somewhere, 3, 4, "10.0.0.9")
+				config, err := containerConfig(p.Spec, c.Name, id, somewhere, 3, 4, factsOf(p.Spec, id, "10.0.0.9"), noObjects)
 				check(t, err)
-				if qos(&p.Spec.Spec) == corev1.PodQOSBurstable {
+				if cgroup.QOS(&p.Spec.Spec) == corev1.PodQOSBurstable {
 					config.Linux.Resources.OomScoreAdj = 0 // depends on the memory of the machine
 				}
 				got["container "+c.Name] = config
@@ -52,27 +61,6 @@ func TestCRIConfig(t *testing.T) {
 				t.Errorf("not as in %s (go test -run %s -update writes it anew):\n%s", golden, t.Name(), text)
 			}
 		})
-	}
-}
-
-func TestCgroupParent(t *testing.T) {
-	const uid = "a53c803e-0242-88a4-b382-c841da3c0be0"
-	for _, test := range []struct {
-		root    string
-		systemd bool
-		class   corev1.PodQOSClass
-		want    string
-	}{
-		{"", false, corev1.PodQOSGuaranteed, "/kubepods/pod" + uid},
-		{"/", false, corev1.PodQOSBurstable, "/kubepods/burstable/pod" + uid},
-		{"/a/b/", false, corev1.PodQOSBestEffort, "/a/b/kubepods/besteffort/pod" + uid},
-		{"", true, corev1.PodQOSGuaranteed, "kubepods-poda53c803e_0242_88a4_b382_c841da3c0be0.slice"},
-		{"", true, corev1.PodQOSBurstable, "kubepods-burstable-poda53c803e_0242_88a4_b382_c841da3c0be0.slice"},
-		{"/a-b", true, corev1.PodQOSBestEffort, "a_b-kubepods-besteffort-poda53c803e_0242_88a4_b382_c841da3c0be0.slice"},
-	} {
-		if got := cgroupParent(test.root, test.systemd, test.class, uid); got != test.want {
-			t.Errorf("%+v: %s", test, got)
-		}
 	}
 }
 
@@ -108,7 +96,7 @@ func TestQOSAndOOMScore(t *testing.T) {
 	} {
 		s := &corev1.PodSpec{Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: quantities(test.reqCPU, test.reqMem), Limits: quantities(test.cpu, test.mem)}}}}
 		c := &s.Containers[0]
-		if got := qos(s); got != test.class {
+		if got := cgroup.QOS(s); got != test.class {
 			t.Errorf("%s: class %s", test.name, got)
 		}
 		if got := oomScoreAdj(s, c, 4*gi); got != test.oom {
@@ -124,7 +112,7 @@ func TestQOSAndOOMScore(t *testing.T) {
 	}
 	two := &corev1.PodSpec{Containers: []corev1.Container{
 		{Resources: corev1.ResourceRequirements{Requests: quantities("1", "1Gi"), Limits: quantities("1", "1Gi")}}, {}}}
-	if got := qos(two); got != corev1.PodQOSBurstable {
+	if got := cgroup.QOS(two); got != corev1.PodQOSBurstable {
 		t.Errorf("one of two containers guaranteed: %s", got)
 	}
 	if got := oomScoreAdj(two, &two.Containers[0], 0); got != 999 {
@@ -147,7 +135,7 @@ func TestEnvironment(t *testing.T) {
 		{Name: "IP", ValueFrom: field("status.podIP")}, {Name: "IPS", ValueFrom: field("status.podIPs")}, {Name: "APP", ValueFrom: field("metadata.labels['app']")},
 		{Name: "NOTE", ValueFrom: field("metadata.annotations['a/b']")}, {Name: "NONE", ValueFrom: field("metadata.labels['none']")},
 	}}
-	env, list, err := environment(pod, c, id, somewhere, "10.0.0.9")
+	env, list, err := environment(c, factsOf(pod, id, "10.0.0.9"), noObjects)
 	check(t, err)
 	want := []string{"A=one+", "B=one $(LATER) $(A) $(", "LATER=x", "EMPTY=", "NAME=web-node", "NS=ns", "UID=u1", "NODE=node", "SA=sa", "HOST=192.0.2.7", "IP=10.0.0.9", "IPS=10.0.0.9", "APP=web", "NOTE=note", "NONE="}
 	var got []string
@@ -160,13 +148,67 @@ func TestEnvironment(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	pod.Spec.HostNetwork = true
-	if env, _, _ := environment(pod, c, id, somewhere, ""); env["IP"] != "192.0.2.7" {
-		t.Errorf("in the host's network the pod's address is %q", env["IP"])
-	}
 	for _, bad := range []corev1.EnvVar{{Name: "X", ValueFrom: field("status.phase")}, {Name: "X", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}}} {
-		if _, _, err := environment(pod, &corev1.Container{Env: []corev1.EnvVar{bad}}, id, somewhere, ""); err == nil || !strings.HasPrefix(err.Error(), "X: ") {
+		if _, _, err := environment(&corev1.Container{Env: []corev1.EnvVar{bad}}, factsOf(pod, id), noObjects); err == nil || !strings.HasPrefix(err.Error(), "X: ") {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+func TestEnvironmentOfObjects(t *testing.T) {
+	find := func(kind, ns, name string) (map[string][]byte, bool) {
+		switch kind + " " + ns + "/" + name {
+		case "ConfigMap ns/app":
+			return map[string][]byte{"MODE": []byte("fast"), "a.b": []byte("dot"), "not=this": []byte("x")}, true
+		case "Secret ns/keys":
+			return map[string][]byte{"token": []byte("s3"), "zero": {0}}, true
+		}
+		return nil, false
+	}
+	yes := true
+	from := func(kind, name string, optional *bool, prefix string) corev1.EnvFromSource {
+		ref := corev1.LocalObjectReference{Name: name}
+		if kind == "Secret" {
+			return corev1.EnvFromSource{Prefix: prefix, SecretRef: &corev1.SecretEnvSource{LocalObjectReference: ref, Optional: optional}}
+		}
+		return corev1.EnvFromSource{Prefix: prefix, ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: ref, Optional: optional}}
+	}
+	key := func(kind, name, key string, optional *bool) corev1.EnvVar {
+		ref := corev1.LocalObjectReference{Name: name}
+		if kind == "Secret" {
+			return corev1.EnvVar{Name: "V", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: ref, Key: key, Optional: optional}}}
+		}
+		return corev1.EnvVar{Name: "V", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: ref, Key: key, Optional: optional}}}
+	}
+	for _, test := range []struct {
+		name string
+		from []corev1.EnvFromSource
+		env  []corev1.EnvVar
+		want []string
+		err  string
+	}{
+		{"all of a map", []corev1.EnvFromSource{from("ConfigMap", "app", nil, "")}, nil, []string{"MODE=fast", "a.b=dot"}, ""},
+		{"with a prefix", []corev1.EnvFromSource{from("Secret", "keys", nil, "X_")}, nil, []string{"X_token=s3"}, ""},
+		{"env wins, and sees it", []corev1.EnvFromSource{from("ConfigMap", "app", nil, "")}, []corev1.EnvVar{{Name: "MODE", Value: "not $(MODE)"}}, []string{"MODE=not fast", "a.b=dot"}, ""},
+		{"one that is not there", []corev1.EnvFromSource{from("ConfigMap", "none", nil, "")}, nil, nil, "ConfigMap ns/none is not there"},
+		{"and need not be", []corev1.EnvFromSource{from("ConfigMap", "none", &yes, "")}, nil, nil, ""},
+		{"a key", nil, []corev1.EnvVar{key("Secret", "keys", "token", nil)}, []string{"V=s3"}, ""},
+		{"a key that is not there", nil, []corev1.EnvVar{key("Secret", "keys", "nope", nil)}, nil, `Secret ns/keys has no key "nope"`},
+		{"a key that no environment can hold", nil, []corev1.EnvVar{key("Secret", "keys", "zero", nil)}, nil, "holds a zero byte"},
+		{"nor need it be", nil, []corev1.EnvVar{key("Secret", "keys", "nope", &yes)}, nil, ""},
+		{"a key of nothing", nil, []corev1.EnvVar{key("ConfigMap", "none", "k", nil)}, nil, "ConfigMap ns/none is not there"},
+		{"which is fine", nil, []corev1.EnvVar{key("ConfigMap", "none", "k", &yes)}, nil, ""},
+	} {
+		_, list, err := environment(&corev1.Container{EnvFrom: test.from, Env: test.env}, downward.Facts{Pod: &corev1.Pod{}, Namespace: "ns"}, find)
+		if (err == nil) != (test.err == "") || (err != nil && !strings.Contains(err.Error(), test.err)) {
+			t.Errorf("%s: error %v, want %q", test.name, err, test.err)
+		}
+		var got []string
+		for _, kv := range list {
+			got = append(got, kv.Key+"="+string(kv.Value))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
 }
@@ -191,7 +233,7 @@ func TestPrivilegedSeesTheKernel(t *testing.T) {
 		sc     *corev1.SecurityContext
 		masked bool
 	}{{nil, true}, {&corev1.SecurityContext{}, true}, {&corev1.SecurityContext{Privileged: &no}, true}, {&corev1.SecurityContext{Privileged: &yes}, false}} {
-		got := security(&corev1.PodSpec{}, &corev1.Container{SecurityContext: test.sc})
+		got := security(&corev1.PodSpec{}, &corev1.Container{SecurityContext: test.sc}, "/profiles")
 		if slices.Contains(got.MaskedPaths, "/proc/kcore") != test.masked || slices.Contains(got.ReadonlyPaths, "/proc/sys") != test.masked || got.Privileged == test.masked {
 			t.Errorf("%+v: %+v", test.sc, got)
 		}

@@ -3,7 +3,7 @@ package staticpod
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,13 +14,17 @@ import (
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
 	"nodeagent/internal/reconcile"
+	"nodeagent/internal/staticpod/cgroup"
 	"nodeagent/internal/staticpod/folder"
+	"nodeagent/internal/staticpod/probe"
+	"nodeagent/internal/staticpod/volume"
 	"nodeagent/internal/view"
 )
 
 // Store keeps what must survive the agent. *state.Folder is one.
 type Store interface {
 	Save(name string, version int, v any) error
+	SaveDurable(name string, version int, v any) error
 	Load(name string, version int, v any) (found bool, err error)
 	Delete(name string) error
 	List(prefix string) ([]string, error)
@@ -38,6 +42,8 @@ type Deps struct {
 	Record func(event.Event)
 	Log    *zap.Logger
 	Boot   string // the kernel's boot id
+	// Cgroups of the machine; nil leaves limits of pods, samples and the kernel's count of OOM kills out.
+	Cgroups *cgroup.Tree
 	// MayStart tells whether the agent may run pods on this node now, and if not, why. It must not block.
 	MayStart func() (ok bool, why string)
 }
@@ -54,6 +60,12 @@ type Pods struct {
 	driver atomic.Pointer[string] // cgroup driver, once the runtime told it
 	hostIP string
 	shown  shown
+	prober *probe.Prober
+	exec   probe.Exec
+	kernel kernel
+	logs   logs
+	calls  volume.Calls
+	ending ending
 
 	desired atomic.Pointer[folder.Desired]
 
@@ -83,6 +95,10 @@ type pod struct {
 	last     *reading             // of a full reading, to be used once
 	stirred  uint64               // Pods.stirs when something last happened to it
 	version  int                  // counts the changes of memory
+	ooms     map[string]int       // container id -> its OOM kills, of those that there are
+	oomsPast int                  // of those that are gone
+	refresh  bool                 // volumes are to be looked at: objects that they are made of may have changed
+	files    sync.Mutex           // of its folder: volumes and hosts file are made by one op at a time
 	saving   sync.Mutex           // orders the writes of memory; taken before Pods.mu
 	sandbox  string               // the newest one seen
 	since    time.Time            // of the phase shown
@@ -94,7 +110,13 @@ type pod struct {
 func New(d Deps) (*Pods, error) {
 	p := &Pods{d: d, views: view.NewMap[string, view.Pod](), pods: map[string]*pod{}, owner: map[string]string{}, hostIP: hostIP(), shown: shown{findings: map[string]health.Finding{}}}
 	p.images = newImages(p)
-	var err error
+	p.exec = probe.ExecIn(d.CRI)
+	p.prober = probe.New(probe.Deps{Exec: p.exec, Changed: p.wake, Record: p.probeChanged, Log: d.Log})
+	p.logs = newLogs(p)
+	err := p.newKernel(d.Cgroups)
+	if err != nil {
+		return nil, err
+	}
 	if p.source, err = newSource(p); err != nil {
 		return nil, err
 	}
@@ -120,10 +142,10 @@ type Task interface {
 }
 
 // Tasks lists what is to be run, all of it.
-func (p *Pods) Tasks() []Task { return []Task{opsTask{p}, p.source, p.full, p.exits} }
-
-// Views are the pods as shown, by key.
-func (p *Pods) Views() *view.Map[string, view.Pod] { return p.views }
+func (p *Pods) Tasks() []Task {
+	out := []Task{opsTask{p}, p.source, p.full, p.exits, p.prober}
+	return slices.Concat(out, p.logs.tasks(), p.kernel.tasks())
+}
 
 // Wake makes everything be read again: the configuration changed, or the runtime came back.
 func (p *Pods) Wake() {
@@ -187,7 +209,7 @@ func (p *Pods) pod(key string) *pod {
 	x := p.pods[key]
 	if x == nil {
 		x = &pod{key: key, ops: map[Slot]Action{}, failures: map[Slot]Failure{}, fresh: map[string]bool{}, statuses: map[string]Container{},
-			addrs: map[string]string{}, gone: map[string]time.Time{}, since: time.Now()}
+			addrs: map[string]string{}, gone: map[string]time.Time{}, ooms: map[string]int{}, since: time.Now(), refresh: true}
 		p.pods[key] = x
 	}
 	return x
@@ -214,59 +236,6 @@ func (p *Pods) load() error {
 }
 
 func memoryName(key string) string { return "pods/" + strings.Replace(key, "/", "_", 1) }
-
-// RestartPod stops a pod gracefully and starts it again, in a new sandbox. name is a pod's name or namespace/name. The wish is
-// written down before it is acted upon.
-func (p *Pods) RestartPod(_ context.Context, name string) error {
-	d := p.desired.Load()
-	if d == nil {
-		return errors.New("the manifests were not read yet: try again in a moment")
-	}
-	key, err := findKey(d, name)
-	if err != nil {
-		return err
-	}
-	if ok, why := p.d.MayStart(); !ok {
-		return fmt.Errorf("pods are not run on this node: %s", why)
-	}
-	p.mu.Lock()
-	x := p.pod(key)
-	sandbox := x.sandbox
-	x.failures = map[Slot]Failure{}
-	p.mu.Unlock()
-	err = p.change(x, func(m *Memory) {
-		m.Replace = sandbox
-		for n, c := range m.Containers {
-			c.Level, c.NotBefore, c.Done = 0, time.Time{}, false
-			m.Containers[n] = c
-		}
-	})
-	if err != nil {
-		return err
-	}
-	p.d.Record(event.Event{Kind: event.KindPod, Subject: key, Reason: "RestartAsked", Message: "restart asked for by a person"})
-	p.wake(key)
-	return nil
-}
-
-func findKey(d *folder.Desired, name string) (string, error) {
-	if _, ok := d.Pods[name]; ok {
-		return name, nil
-	}
-	var found []string
-	for key := range d.Pods {
-		if _, n, _ := strings.Cut(key, "/"); n == name {
-			found = append(found, key)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return "", fmt.Errorf("no static pod %q here: see `nodeagent pods`", name)
-	}
-	return "", fmt.Errorf("%q is ambiguous: say one of %s", name, strings.Join(found, ", "))
-}
 
 // Prune lets go what is kept although its file is gone.
 func (p *Pods) Prune() { p.source.prune() }

@@ -73,6 +73,7 @@ func newNode(t *testing.T, o crifake.Options) *node {
 	}
 	n.rt = crifake.New(o)
 	n.cfg = Config{
+		LogMaxSize: 10 << 20, LogMaxFiles: 5, RemovedLogsKeep: 24 * time.Hour, RemovedLogsMaxSize: 1 << 30,
 		Path: n.manifests, NodeName: "node", LogsDir: n.logs, CgroupDriver: "cgroupfs", CgroupRoot: "/nodeagent-test-does-not-exist", SyncFrequency: time.Minute,
 		FileCheckFrequency: 20 * time.Second, RuntimeProbeTimeout: 3 * time.Second, RuntimeRequestTimeout: 2 * time.Minute,
 		Restart:     Restart{Backoff: reconcile.Backoff{Initial: time.Second, Factor: 2, Max: 5 * time.Minute}, ResetAfter: 10 * time.Minute},
@@ -162,6 +163,8 @@ func (m mortal) Save(name string, version int, v any) error {
 	}
 	return m.Folder.Save(name, version, v)
 }
+
+func (m mortal) SaveDurable(name string, version int, v any) error { return m.Save(name, version, v) }
 
 func (m mortal) Delete(name string) error {
 	if m.life.Err() != nil {
@@ -299,7 +302,7 @@ func (n *node) running(pod string) crifake.Container {
 
 func (n *node) describe() string {
 	var b strings.Builder
-	for _, v := range n.pods.Views().All() {
+	for _, v := range n.pods.List() {
 		fmt.Fprintf(&b, "\n%s/%s %s: %s", v.Namespace, v.Name, v.Phase, v.Message)
 	}
 	for _, c := range n.rt.Containers("") {
@@ -312,7 +315,7 @@ func (n *node) describe() string {
 }
 
 func (n *node) view(pod string) view.Pod {
-	v, _ := n.pods.Views().Get("default/" + pod)
+	v, _ := n.pods.views.Get("default/" + pod)
 	return v
 }
 
@@ -352,7 +355,7 @@ func (n *node) nothingLeft() {
 	if entries, _ := os.ReadDir(n.store.Path("pods")); len(entries) > 0 {
 		n.t.Errorf("left in the state folder: %v", entries)
 	}
-	if views := n.pods.Views().All(); len(views) > 0 {
+	if views := n.pods.List(); len(views) > 0 {
 		n.t.Errorf("left to be seen: %v", views)
 	}
 	n.pods.mu.Lock()
@@ -371,4 +374,9 @@ func (n *node) mutations() []string {
 		}
 	}
 	return out
+}
+
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -48,25 +47,6 @@ func hostIP() string {
 		}
 	}
 	return ""
-}
-
-// removeCgroups removes a pod's own cgroup, which the runtime makes and leaves, in every hierarchy. rmdir takes only what is empty, so
-// that nothing that runs can be hurt.
-func removeCgroups(parent string) {
-	if strings.HasSuffix(parent, ".slice") {
-		return // systemd drops an empty slice
-	}
-	roots := []string{"/sys/fs/cgroup"}
-	if entries, err := os.ReadDir("/sys/fs/cgroup"); err == nil {
-		for _, e := range entries {
-			if e.IsDir() {
-				roots = append(roots, filepath.Join("/sys/fs/cgroup", e.Name()))
-			}
-		}
-	}
-	for _, r := range roots {
-		_ = unix.Rmdir(filepath.Join(r, parent))
-	}
 }
 
 // pidOfContainer reports whether a process still belongs to the container, as far as its cgroup tells: a pid may be another's by now.

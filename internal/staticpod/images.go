@@ -60,7 +60,7 @@ func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) (map[
 	im.p.mu.Lock()
 	fresh := maps.Clone(x.fresh)
 	im.p.mu.Unlock()
-	for _, c := range want.Pod.Spec.Spec.Containers {
+	for c := range allContainers(&want.Pod.Spec.Spec) {
 		if _, done := out[c.Image]; done {
 			continue
 		}

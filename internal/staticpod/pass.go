@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 
-	"nodeagent/internal/event"
 	"nodeagent/internal/staticpod/folder"
 )
 
@@ -33,28 +33,46 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 		p.showUnknown(x, want, err)
 		return time.Time{}, err
 	}
+	p.reasons(r.containers)
 	s.Sandboxes, s.Containers = r.sandboxes, r.containers
 
 	mayStart, why := p.d.MayStart()
 	now := time.Now()
 	s.Held, s.Standby = !mayStart, p.d.Config().Standby
-	s.Memory.forgetStops(r.containers)
+	s.Ending = p.ends(x.key)
+	s.Memory.forgetStops(r)
+	if s.Memory.Hold != nil && !s.Memory.held(now) {
+		s.Memory.Hold = nil
+	}
 	var deaths []Death
 	var unsure error // an image could not be asked for: the rest of the pod goes on
 	if want != nil && want.Stance != folder.Freeze {
 		id := identify(want.Pod, p.d.Config().NodeName)
 		if s.Memory.Hash != id.Hash || s.Memory.UID != id.UID {
+			fresh := s.Memory.UID == ""
 			s.Memory = s.Memory.forContent(id.Hash, id.UID, p.d.Boot)
 			s.Memory.Namespace, s.Memory.Name, s.Memory.FullName = id.Namespace, id.Name, id.FullName
+			if fresh {
+				if err := p.restore(&s.Memory, want, id); err != nil {
+					p.showUnknown(x, want, err)
+					return time.Time{}, err
+				}
+			}
 			p.mu.Lock()
 			x.fresh, x.failures = map[string]bool{}, map[Slot]Failure{}
 			p.mu.Unlock()
 			s.Failures = nil
 		}
-		policy := string(want.Pod.Spec.Spec.RestartPolicy)
+		policy := func(container string) corev1.RestartPolicy { return restartPolicy(&want.Pod.Spec.Spec, container) }
 		_, current := (&planner{s: s}).split(want.Pod.Hash)
 		s.Memory, deaths = observe(s.Memory, current.containers, policy, p.d.Boot, p.d.Config().Restart, now)
 		s.Images, unsure = p.images.states(ctx, x, want)
+		s.Probes = p.probe(x, want, s, current)
+		s.Memory = rememberStarted(s.Memory, &want.Pod.Spec.Spec, current.containers, s.Probes)
+	} else if want != nil && want.Pod.Spec != nil {
+		s.Probes = p.probe(x, want, s, group{sandboxes: r.sandboxes, containers: r.containers})
+	} else if !p.looking {
+		p.prober.Sync(x.key, nil)
 	}
 	if s.Memory.Replace != "" && !hasSandbox(r, s.Memory.Replace) {
 		s.Memory.Replace = ""
@@ -66,9 +84,10 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 		return now, nil
 	}
 	for _, d := range deaths {
-		p.recordDeath(x, s.Memory, d)
+		p.recordDeath(x, want, s.Memory, d)
 	}
 	p.begin(x, want, r, actions)
+	p.ended(x.key, s, len(actions) > 0)
 	for _, a := range actions {
 		if im, ok := s.Images[a.Image]; ok && a.Verb == Pull {
 			im.Pulling = true
@@ -99,6 +118,7 @@ func (p *Pods) state(x *pod, want *folder.Wanted) (s State, version int) {
 	for k, v := range x.failures {
 		s.Failures[k] = v
 	}
+	s.Refresh = x.refresh && want != nil && want.Pod.Spec != nil && readsFiles(&want.Pod.Spec.Spec)
 	return s, x.version
 }
 
@@ -109,6 +129,9 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 		switch a.Verb {
 		case RunSandbox:
 			m.Sandbox, m.Began = a.Attempt, true
+			if m.StartedAt.IsZero() {
+				m.StartedAt = now
+			}
 		case CreateAndStart:
 			c := m.Containers[a.Name]
 			c.Next = a.Attempt + 1
@@ -116,6 +139,7 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 				c.Restarts++
 			}
 			m.Containers[a.Name] = c
+			m.initialized(a)
 		case Prepare:
 			c := m.Containers[a.Name]
 			c.Next = a.Attempt + 1
@@ -125,12 +149,16 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 				c.Restarts++
 				m.Containers[a.Name] = c
 			}
+			m.initialized(a)
 		case Stop:
 			if a.Stale {
 				continue // nobody asked it to end
 			}
 			if _, begun := m.StopBy[a.ID]; !begun {
-				m.StopBy[a.ID] = StopMemory{By: now.Add(a.Grace), Hooked: a.Hook}
+				m.StopBy[a.ID] = StopMemory{By: now.Add(a.Grace), Hooked: a.Hook, Why: a.Why}
+				if _, ending := m.EndBy[a.Sandbox]; a.Whole && !ending {
+					m.EndBy[a.Sandbox] = now.Add(a.Grace)
+				}
 			} else if a.Hook {
 				s := m.StopBy[a.ID]
 				s.Hooked = true
@@ -139,6 +167,13 @@ func remember(m Memory, actions []Action, now time.Time) Memory {
 		}
 	}
 	return m
+}
+
+// initialized notes that every init container of a sandbox is done: one of the others is begun.
+func (m *Memory) initialized(a Action) {
+	if !a.Init {
+		m.Initialized = a.Sandbox
+	}
 }
 
 // keep takes the memory that a pass made of the given version, and writes it if it changed. False: the memory was changed meanwhile, or the
@@ -216,19 +251,20 @@ func (p *Pods) resync(ctx context.Context) (time.Time, error) {
 	all, err := p.list(ctx, nil)
 	if err != nil {
 		p.mu.Lock()
-		var keys []string
+		for key := range p.desired.Load().Pods {
+			p.pod(key)
+		}
+		keys := make([]string, 0, len(p.pods))
 		for key := range p.pods {
 			keys = append(keys, key)
 		}
 		p.mu.Unlock()
-		for key := range p.desired.Load().Pods {
-			keys = append(keys, key)
-		}
 		for _, key := range keys {
 			p.showUnreadable(key, err)
 		}
 		return time.Time{}, err
 	}
+	p.sweepVolumes(all)
 	p.mu.Lock()
 	p.readOnce = true
 	for key := range p.desired.Load().Pods {
@@ -266,17 +302,4 @@ func (p *Pods) note(x *pod, what string, err error) {
 	if !again {
 		p.d.Log.Warn(what, zap.String("pod", x.key), zap.Error(err))
 	}
-}
-
-func (p *Pods) recordDeath(x *pod, m Memory, d Death) {
-	c := d.Container
-	reason := c.Reason
-	if reason == "" {
-		reason = "Exited"
-	}
-	if said := readMessage(p.messageFile(m.UID, c.Name, c.Attempt)); said != "" {
-		d.Container.Message = said
-	}
-	p.d.Record(event.Event{Kind: event.KindExit, Subject: x.key + "/" + c.Name, Reason: reason, Time: c.Finished, Message: deathText(d, m.Containers[c.Name].LastLong),
-		Fields: map[string]string{"container": c.ID, "attempt": itoa(int(c.Attempt)), "exitCode": itoa(c.ExitCode), "image": c.Image}})
 }

@@ -10,9 +10,6 @@ import (
 	"nodeagent/internal/staticpod/folder"
 )
 
-// minGrace is kubelet's floor of a stop's grace (pkg/kubelet/kuberuntime/kuberuntime_container.go).
-const minGrace = 2 * time.Second
-
 // plan decides what to do about one pod now: actions to start, and when to look again without a wake (zero: only when woken). It
 // is pure and looks at nothing but its arguments. It never cancels an op: a creation cut half-way leaves its outcome unknown and
 // is over in a moment, and a stop cut half-way sends no SIGKILL (containerd/cri#1099).
@@ -31,13 +28,20 @@ type planner struct {
 
 func (p *planner) decide() {
 	want := p.s.Want
-	if p.s.Held || (want != nil && want.Stance == folder.Freeze) {
+	switch {
+	case p.s.Held, want != nil && want.Stance == folder.Freeze:
 		return
-	}
-	if want == nil {
+	case p.s.Ending:
+		p.windDown(p.s.Sandboxes, p.s.Containers)
+		return
+	case want == nil:
 		if _, gone := p.teardown(p.s.Sandboxes, p.s.Containers); gone {
 			p.act(Action{Slot: sandboxSlot, Verb: Cleanup})
 		}
+		return
+	case p.s.Memory.held(p.now):
+		p.teardown(p.s.Sandboxes, p.s.Containers)
+		p.at(p.s.Memory.Hold.Until)
 		return
 	}
 	old, current := p.split(want.Pod.Hash)
@@ -98,8 +102,8 @@ func (p *planner) replace(old group) bool {
 // images reports whether every image of the wanted pod is there, and pulls what is not.
 func (p *planner) images() bool {
 	all := true
-	for i := range p.s.Want.Pod.Spec.Spec.Containers {
-		if !p.image(&p.s.Want.Pod.Spec.Spec.Containers[i]) {
+	for c := range allContainers(&p.s.Want.Pod.Spec.Spec) {
+		if !p.image(c) {
 			all = false
 		}
 	}
@@ -125,89 +129,14 @@ func (p *planner) image(c *corev1.Container) bool {
 	return false
 }
 
-// teardown stops and removes. stopped: no container runs and no sandbox holds an address or port any more; gone: nothing is left
-// and nothing is on its way.
-func (p *planner) teardown(sandboxes []Sandbox, containers []Container) (stopped, gone bool) {
-	alive := false
-	for _, c := range containers {
-		slot := containerSlot(c.Name)
-		switch c.State {
-		case Running, StateUnknown:
-			alive = true
-			if c.Gone {
-				p.stale(slot, c)
-			} else {
-				p.stop(slot, c)
-			}
-		case Created:
-			if slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == c.Sandbox }) {
-				break // it goes with its sandbox
-			}
-			alive = true
-			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt})
-		}
-		if p.busy(slot) {
-			alive = true
-		}
-	}
-	for _, op := range p.s.Ops { // a creation that is on its way
-		if (op.Verb == CreateAndStart || op.Verb == Prepare) && slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == op.Sandbox }) {
-			alive = true
-		}
-	}
-	if alive {
-		return false, false
-	}
-	stopped = true
-	for _, s := range sandboxes {
-		slot := Slot{Kind: "sandbox", Name: s.ID}
-		if s.Ready {
-			stopped = false
-			p.act(Action{Slot: slot, Verb: StopSandbox, ID: s.ID})
-		} else {
-			p.act(Action{Slot: slot, Verb: RemoveSandbox, ID: s.ID})
-		}
-	}
-	for _, c := range containers { // left by a sandbox that is gone already
-		if !slices.ContainsFunc(sandboxes, func(s Sandbox) bool { return s.ID == c.Sandbox }) {
-			p.act(Action{Slot: containerSlot(c.Name), Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt})
-		}
-	}
-	return stopped, len(sandboxes)+len(containers) == 0 && len(p.s.Ops) == 0
-}
-
-// staleAfter is how long a runtime may go on calling a container running whose process is seen to have ended. A shim that was lost
-// leaves such a container for ever (containerd#12600, containerd#5708).
-const staleAfter = 10 * time.Second
-
-// stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it.
-func (p *planner) stale(slot Slot, c Container) {
-	if due := c.GoneAt.Add(staleAfter); due.After(p.now) {
-		p.at(due)
-		return
-	}
-	p.act(Action{Slot: slot, Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: minGrace, Stale: true})
-}
-
-// stop begins a stop, or takes one up that was begun before.
-func (p *planner) stop(slot Slot, c Container) {
-	grace, hook := c.Grace, c.PreStop
-	if m, ok := p.s.Memory.StopBy[c.ID]; ok {
-		grace, hook = min(m.By.Sub(p.now), grace), hook && !m.Hooked // never more, whatever the clock did
-	}
-	p.act(Action{Slot: slot, Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: max(grace, minGrace), Hook: hook})
-}
-
 // bringUp makes the wanted pod run.
 func (p *planner) bringUp(want *folder.Wanted, have group) {
 	spec := &want.Pod.Spec.Spec
-	if p.finished(spec) {
-		for _, s := range have.sandboxes {
-			if s.Ready && !running(have.containers) {
-				p.act(Action{Slot: Slot{Kind: "sandbox", Name: s.ID}, Verb: StopSandbox, ID: s.ID})
-			}
-		}
+	if expired, at := p.s.Memory.expires(spec, p.now); expired || finished(spec, p.s.Memory) {
+		p.windDown(have.sandboxes, have.containers)
 		return
+	} else if !at.IsZero() {
+		p.at(at)
 	}
 	ready := len(have.sandboxes) == 1 && have.sandboxes[0].Ready && (have.sandboxes[0].HostNet || have.sandboxes[0].IP != "")
 	if !ready {
@@ -232,19 +161,70 @@ func (p *planner) bringUp(want *folder.Wanted, have group) {
 		p.act(Action{Slot: sandboxSlot, Verb: RunSandbox, Attempt: attempt})
 		return
 	}
+	if p.s.Refresh {
+		p.act(Action{Slot: volumesSlot, Verb: Refresh})
+	}
+	if !p.initialize(spec, have) {
+		return
+	}
 	for i := range spec.Containers {
-		p.container(&spec.Containers[i], have)
+		p.container(&spec.Containers[i], Main, have)
 	}
 }
 
-// finished reports whether every container ended for good.
-func (p *planner) finished(spec *corev1.PodSpec) bool {
-	for _, c := range spec.Containers {
-		if !p.s.Memory.Containers[c.Name].Done {
+// initialize brings the init containers forward, each after the one before it is done, or has started if it is a sidecar. True once the
+// others may start. In a new sandbox they run again.
+func (p *planner) initialize(spec *corev1.PodSpec, have group) bool {
+	box := have.sandboxes[0].ID
+	over := p.s.Memory.Initialized == box
+	for i := range spec.InitContainers {
+		c := &spec.InitContainers[i]
+		switch role := initRole(c); {
+		case role == Sidecar:
+			p.container(c, role, have)
+			if !over && !p.started(c, have) {
+				return false
+			}
+		case over, p.s.Memory.Containers[c.Name].initDone(box):
+		default:
+			p.container(c, role, have)
 			return false
 		}
 	}
 	return true
+}
+
+// started reports whether a sidecar is so far that the next container may start.
+func (p *planner) started(c *corev1.Container, have group) bool {
+	for _, x := range have.containers {
+		if x.Name == c.Name && x.State == Running && !x.Gone {
+			if !p.s.Probes[x.ID].Started {
+				return false // the probe's result wakes the pod
+			}
+			return !p.hookDue(c, x)
+		}
+	}
+	return false
+}
+
+// finished reports whether a pod ended for good: every container did, or an init container failed.
+func finished(spec *corev1.PodSpec, m Memory) bool {
+	for i := range spec.InitContainers {
+		if c := m.Containers[spec.InitContainers[i].Name]; c.Done && c.LastExit != 0 {
+			return true
+		}
+	}
+	for i := range spec.Containers {
+		if !m.Containers[spec.Containers[i].Name].Done {
+			return false
+		}
+	}
+	return true
+}
+
+// hookDue reports whether a container's postStart is still to be run.
+func (p *planner) hookDue(c *corev1.Container, x Container) bool {
+	return c.Lifecycle != nil && c.Lifecycle.PostStart != nil && p.s.Memory.Containers[c.Name].Hooked != x.ID
 }
 
 func running(cs []Container) bool {
@@ -252,7 +232,7 @@ func running(cs []Container) bool {
 }
 
 // container brings one container of a ready sandbox forward.
-func (p *planner) container(c *corev1.Container, have group) {
+func (p *planner) container(c *corev1.Container, role Role, have group) {
 	slot := containerSlot(c.Name)
 	m := p.s.Memory.Containers[c.Name]
 	newest, spare := p.attempts(c.Name, have, m)
@@ -261,7 +241,7 @@ func (p *planner) container(c *corev1.Container, have group) {
 	}
 	switch {
 	case newest == nil && spare != nil: // its start was cut short
-		p.startCreated(slot, *spare, false)
+		p.startCreated(slot, role, *spare, false)
 		return
 	case newest != nil && newest.Gone:
 		if !restarts || !p.ahead(*newest, have) {
@@ -271,20 +251,16 @@ func (p *planner) container(c *corev1.Container, have group) {
 	case newest != nil && newest.State == StateUnknown:
 		return
 	case newest != nil && newest.State == Running:
-		if _, begun := p.s.Memory.StopBy[newest.ID]; begun { // it was told to end already
-			p.stop(slot, *newest)
-		} else if spare == nil {
-			p.prepare(c, *newest, m)
-		}
+		p.running(slot, c, role, *newest, spare, m)
 		return
-	case m.Done, newest != nil && !restarts:
+	case m.Done && (role == Main || m.LastBox == have.sandboxes[0].ID), newest != nil && !restarts:
 		return
 	case m.NotBefore.After(p.now): // in a new sandbox too
 		p.at(m.NotBefore)
 		return
 	}
 	if spare != nil {
-		p.startCreated(slot, *spare, true)
+		p.startCreated(slot, role, *spare, true)
 		return
 	}
 	if p.busy(standbySlot(c.Name)) {
@@ -293,7 +269,26 @@ func (p *planner) container(c *corev1.Container, have group) {
 	if im := p.s.Images[c.Image]; (newest == nil || !im.Present) && !p.image(c) {
 		return
 	}
-	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Again: newest != nil || !m.LastAt.IsZero(), Sandbox: have.sandboxes[0].ID})
+	p.act(Action{Slot: slot, Verb: CreateAndStart, Name: c.Name, Image: c.Image, Attempt: m.Next, Again: newest != nil || !m.LastAt.IsZero(), Sandbox: have.sandboxes[0].ID, Init: role != Main})
+}
+
+// running looks after a container that runs: a stop that was begun goes on, postStart is run, and what its probes or its hook say against
+// it ends it.
+func (p *planner) running(slot Slot, c *corev1.Container, role Role, x Container, spare *Container, m ContainerMemory) {
+	probe := p.s.Probes[x.ID]
+	_, begun := p.s.Memory.StopBy[x.ID]
+	switch {
+	case begun: // it was told to end already
+		p.stop(slot, x)
+	case p.hookDue(c, x):
+		p.act(Action{Slot: hookSlot(c.Name), Verb: PostStart, ID: x.ID, Name: c.Name, Sandbox: x.Sandbox})
+	case m.Hooked == x.ID && m.HookError != "":
+		p.end(slot, x, "postStart failed: "+m.HookError, nil)
+	case probe.Failed != "":
+		p.end(slot, x, probe.Failed, probe.Grace)
+	case spare == nil && role != Init:
+		p.prepare(c, x, m)
+	}
 }
 
 // attempts finds the newest attempt of a container that was ever started, and one after it that is made and not started; either may be nil.
@@ -317,12 +312,12 @@ func (p *planner) attempts(name string, have group, m ContainerMemory) (newest, 
 }
 
 // startCreated starts a container that is made already. One that can't be started makes room for another.
-func (p *planner) startCreated(slot Slot, c Container, again bool) {
+func (p *planner) startCreated(slot Slot, role Role, c Container, again bool) {
 	if p.s.Failures[slot].Count > 1 {
 		p.act(Action{Slot: Slot{Kind: "dead", Name: c.ID}, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt}) // the failures of slot stay
 		return
 	}
-	p.act(Action{Slot: slot, Verb: Start, ID: c.ID, Name: c.Name, Attempt: c.Attempt, Again: again, Sandbox: c.Sandbox})
+	p.act(Action{Slot: slot, Verb: Start, ID: c.ID, Name: c.Name, Attempt: c.Attempt, Again: again, Sandbox: c.Sandbox, Init: role != Main})
 }
 
 // standbyAfter is how long a container must have run for its successor to be made: what ends at once gets none.
@@ -331,7 +326,7 @@ const standbyAfter = 500 * time.Millisecond
 // prepare makes the next attempt of a container while this one runs, so that a restart is a start and nothing else. Making is the dear half
 // on CRI-O, and on containerd it would queue behind the work on the exit.
 func (p *planner) prepare(c *corev1.Container, runs Container, m ContainerMemory) {
-	if !p.s.Standby || !restarts || m.Level > 0 || p.s.Want.Pod.Spec.Spec.RestartPolicy == corev1.RestartPolicyNever || runs.Started.IsZero() {
+	if !p.s.Standby || !restarts || m.Level > 0 || restartPolicy(&p.s.Want.Pod.Spec.Spec, c.Name) == corev1.RestartPolicyNever || runs.Started.IsZero() || readsObjects(&p.s.Want.Pod.Spec.Spec, c) {
 		return
 	}
 	if due := runs.Started.Add(standbyAfter); due.After(p.now) {
@@ -363,8 +358,7 @@ func (p *planner) ahead(c Container, have group) bool {
 	spec := &p.s.Want.Pod.Spec.Spec
 	m := p.s.Memory.Containers[c.Name]
 	_, asked := p.s.Memory.StopBy[c.ID]
-	shared := spec.HostPID || (spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace)
-	if spec.RestartPolicy != corev1.RestartPolicyAlways || shared || asked || m.Level > 0 || m.NotBefore.After(p.now) {
+	if restartPolicy(spec, c.Name) != corev1.RestartPolicyAlways || sharesProcesses(spec) || asked || m.Level > 0 || m.NotBefore.After(p.now) {
 		return false
 	}
 	return !slices.ContainsFunc(have.containers, func(o Container) bool {

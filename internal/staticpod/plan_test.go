@@ -37,7 +37,18 @@ func here(change func(*State)) State {
 	if change != nil {
 		change(&s)
 	}
+	if s.Probes == nil { // no container has one
+		s.Probes = map[string]ProbeState{}
+		for _, c := range s.Containers {
+			s.Probes[c.ID] = ProbeState{Started: true, Ready: true}
+		}
+	}
 	return s
+}
+
+// under is the same restart policy for every container.
+func under(p corev1.RestartPolicy) func(string) corev1.RestartPolicy {
+	return func(string) corev1.RestartPolicy { return p }
 }
 
 func sandbox(id string, attempt uint32, ready bool) Sandbox {
@@ -408,11 +419,11 @@ func TestObserve(t *testing.T) {
 			change(&c, &m)
 		}
 		var deaths []Death
-		m, deaths = observe(m, []Container{c}, "Always", "1", r, at)
+		m, deaths = observe(m, []Container{c}, under("Always"), "1", r, at)
 		if len(deaths) != 1 {
 			t.Fatalf("attempt %d: %d deaths", attempt, len(deaths))
 		}
-		if _, again := observe(m, []Container{c}, "Always", "1", r, at); len(again) > 0 {
+		if _, again := observe(m, []Container{c}, under("Always"), "1", r, at); len(again) > 0 {
 			t.Fatalf("attempt %d: recorded twice", attempt)
 		}
 		return deaths[0]
@@ -447,13 +458,13 @@ func TestObserve(t *testing.T) {
 
 func TestObservePolicies(t *testing.T) {
 	for _, test := range []struct {
-		policy        string
+		policy        corev1.RestartPolicy
 		code          int
 		restart, done bool
 	}{{"Always", 0, true, false}, {"Always", 1, true, false}, {"OnFailure", 1, true, false}, {"OnFailure", 0, false, true}, {"Never", 1, false, true}} {
 		c := container("c0", "main", "s0", 0, Exited)
 		c.ExitCode = test.code
-		m, deaths := observe(Memory{}, []Container{c}, test.policy, "1", Restart{}, now)
+		m, deaths := observe(Memory{}, []Container{c}, under(test.policy), "1", Restart{}, now)
 		if len(deaths) != 1 || deaths[0].Restart != test.restart || m.Containers["main"].Done != test.done {
 			t.Errorf("%s, code %d: %+v %+v", test.policy, test.code, deaths, m)
 		}
@@ -465,16 +476,16 @@ func TestObserveWithoutADeath(t *testing.T) {
 	m := Memory{Boot: "1", Containers: map[string]ContainerMemory{"main": {Next: 3, Level: 4, NotBefore: now.Add(time.Hour)}}}
 	c := container("c7", "main", "s0", 7, Running)
 	c.Started = now.Add(-59 * time.Second)
-	m, deaths := observe(m, []Container{c}, "Always", "1", r, now)
+	m, deaths := observe(m, []Container{c}, under("Always"), "1", r, now)
 	if got := m.Containers["main"]; len(deaths) > 0 || got.Next != 8 || got.Level != 4 || !got.NotBefore.Equal(now.Add(10*time.Second)) {
 		t.Errorf("not stable yet, and the clock was set back: %+v", got)
 	}
-	m, _ = observe(m, []Container{c}, "Always", "1", r, now.Add(time.Second))
+	m, _ = observe(m, []Container{c}, under("Always"), "1", r, now.Add(time.Second))
 	if got := m.Containers["main"]; got.Level != 0 {
 		t.Errorf("stable: %+v", got)
 	}
 	two := []Container{container("c9", "main", "s0", 9, Exited), container("c8", "main", "s0", 8, Exited)}
-	if m, deaths = observe(m, two, "Always", "1", r, now); len(deaths) != 2 || deaths[0].Container.ID != "c8" || m.Containers["main"].LastID != "c9" {
+	if m, deaths = observe(m, two, under("Always"), "1", r, now); len(deaths) != 2 || deaths[0].Container.ID != "c8" || m.Containers["main"].LastID != "c9" {
 		t.Errorf("two deaths at once: %+v", deaths)
 	}
 }
@@ -520,7 +531,7 @@ func TestMemory(t *testing.T) {
 	if !m.forContent("h0", "u1", "2").equal(m) {
 		t.Error("the same content changes the memory")
 	}
-	n.forgetStops([]Container{{ID: "c3"}})
+	n.forgetStops(&reading{containers: []Container{{ID: "c3"}}})
 	if len(n.StopBy) != 1 || len(m.StopBy) != 2 {
 		t.Errorf("%v, of %v", n.StopBy, m.StopBy)
 	}

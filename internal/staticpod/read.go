@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -70,9 +71,11 @@ func (p *Pods) list(ctx context.Context, only map[string]string) (map[string]*re
 		if n, err := strconv.ParseInt(a[annotationGrace], 10, 32); err == nil && n >= 0 {
 			grace = time.Duration(n) * time.Second
 		}
+		role, order := roleFrom(a[annotationRole])
 		r.containers = append(r.containers, Container{
 			ID: c.GetId(), Name: c.GetMetadata().GetName(), Sandbox: c.GetPodSandboxId(), Attempt: c.GetMetadata().GetAttempt(), State: stateOf(c.GetState()),
 			Hash: a[annotationHash], Image: c.GetImage().GetImage(), Created: time.Unix(0, c.GetCreatedAt()), Grace: grace, PreStop: a[annotationPreStop] != "", hook: a[annotationPreStop],
+			Role: role, Order: order,
 		})
 	}
 	for _, r := range out {
@@ -156,7 +159,7 @@ func (p *Pods) address(ctx context.Context, x *pod, s *Sandbox) error {
 		if err != nil {
 			return fmt.Errorf("status of sandbox %.12s: %w", s.ID, err)
 		}
-		ip = r.GetStatus().GetNetwork().GetIp()
+		ip = addresses(r.GetStatus().GetNetwork())
 		if r.GetStatus().GetLinux().GetNamespaces().GetOptions().GetNetwork() == cri.NamespaceMode_NODE {
 			ip = hostNetwork
 		}
@@ -166,10 +169,23 @@ func (p *Pods) address(ctx context.Context, x *pod, s *Sandbox) error {
 			p.mu.Unlock()
 		}
 	}
-	if s.HostNet = ip == hostNetwork; !s.HostNet {
-		s.IP = ip
+	if s.HostNet = ip == hostNetwork; !s.HostNet && ip != "" {
+		s.IPs = strings.Split(ip, ",")
+		s.IP = s.IPs[0]
 	}
 	return nil
+}
+
+// addresses of a sandbox, the first one first, separated by commas.
+func addresses(n *cri.PodSandboxNetworkStatus) string {
+	all := []string{}
+	if n.GetIp() != "" {
+		all = append(all, n.GetIp())
+	}
+	for _, more := range n.GetAdditionalIps() {
+		all = append(all, more.GetIp())
+	}
+	return strings.Join(all, ",")
 }
 
 // detail fills in what only a container's status tells, asked once a state.
@@ -199,6 +215,8 @@ func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 		p.mu.Unlock()
 		if known.State == Running && known.PID > 0 {
 			p.exits.watch(c.ID, known.PID)
+			p.watchOOM(c.ID, known.PID)
+			p.logs.link(x, known)
 		}
 	}
 	c.State, c.PID, c.Started, c.Finished = known.State, known.PID, known.Started, known.Finished
@@ -259,6 +277,7 @@ func (p *Pods) forget(x *pod, r *reading) {
 			delete(x.statuses, id)
 			delete(x.gone, id)
 			delete(p.owner, id)
+			p.forgetOOM(x, id)
 		}
 	}
 	for id := range x.addrs {

@@ -142,6 +142,7 @@ func TestAskDriver(t *testing.T) {
 func TestRemoveLogStaysInsideThePodsOwnFolder(t *testing.T) {
 	n := newNode(t, crifake.Options{})
 	p := &Pods{d: Deps{Store: n.store, CRI: cri.NewRuntimeServiceClient(client{n: n, life: context.Background()}), Config: func() Config { return n.cfg }}}
+	p.logs = newLogs(p)
 	m := Memory{Namespace: "default", FullName: "web-node"}
 	inside, outside := filepath.Join(n.logs, "default_web-node_u1", "main", "0.log"), filepath.Join(n.logs, "default_other-node_u2", "main", "0.log")
 	for _, f := range []string{inside, outside} {

@@ -5,8 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/staticpod/conditions"
@@ -35,6 +38,10 @@ func deathText(d Death, ran time.Duration) string {
 	switch {
 	case d.Asked:
 		text += "; it was stopped by the agent"
+	case d.Why != "" && d.Restart:
+		text += "; it was stopped: " + d.Why
+	case !d.Restart && c.Role == Init && c.ExitCode == 0:
+		text += "; it is done"
 	case !d.Restart:
 		text += "; its restartPolicy does not start it again"
 	case time.Until(d.NotBefore) > 50*time.Millisecond:
@@ -68,31 +75,25 @@ func (p *Pods) show(x *pod, want *folder.Wanted, r *reading, s State, why string
 func viewOf(key string, want *folder.Wanted, s State, now time.Time) view.Pod {
 	ns, name := splitKey(key)
 	v := view.Pod{Namespace: ns, Name: name, UID: s.Memory.UID, Phase: view.PhasePending}
-	var names []string
 	if want != nil {
 		v.File = want.File
-		if want.Pod.Spec != nil {
-			for _, c := range want.Pod.Spec.Spec.Containers {
-				names = append(names, c.Name)
-			}
-		}
 	}
 	for _, sb := range s.Sandboxes {
 		if sb.Ready && v.IP == "" {
 			v.IP = sb.IP
 		}
-	}
-	if len(names) == 0 { // nobody wants it, or nobody knows what it should be: what is there is shown
-		for i := len(s.Containers) - 1; i >= 0; i-- {
-			if c := s.Containers[i]; !contains(names, c.Name) {
-				names = append(names, c.Name)
-			}
+		if sb.Ready && v.Sandbox == "" {
+			v.Sandbox, v.Hash = sb.ID, sb.Hash
 		}
 	}
+	if s.Memory.held(now) {
+		v.StoppedUntil = s.Memory.Hold.Until
+	}
+	names := containerNames(want, s)
 	ready, level, stopping := len(names) > 0, 0, false
 	for _, n := range names {
 		cv, isStopping := containerView(n, want, s, now)
-		ready = ready && cv.State == "running"
+		ready = ready && cv.Ready
 		stopping = stopping || isStopping
 		level = max(level, s.Memory.Containers[n].Level)
 		v.Restarts += cv.Restarts
@@ -102,17 +103,28 @@ func viewOf(key string, want *folder.Wanted, s State, now time.Time) view.Pod {
 		v.Containers = append(v.Containers, cv)
 	}
 	v.Ready = ready && !stopping
-	v.Phase = phase(want, s, v, level, stopping)
+	v.Phase = phase(want, s, v, level, stopping, now)
 	return v
 }
 
-func contains(in []string, s string) bool {
-	for _, x := range in {
-		if x == s {
-			return true
+// containerNames are those of the manifest, init containers first. Where nobody wants the pod, or nobody knows what it should be, what is
+// there is shown.
+func containerNames(want *folder.Wanted, s State) []string {
+	var names []string
+	if want != nil && want.Pod.Spec != nil {
+		for c := range allContainers(&want.Pod.Spec.Spec) {
+			names = append(names, c.Name)
 		}
 	}
-	return false
+	if len(names) > 0 {
+		return names
+	}
+	for i := len(s.Containers) - 1; i >= 0; i-- {
+		if c := s.Containers[i]; !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // standsBy reports whether a container that is made and not started waits for the end of another that was.
@@ -123,16 +135,19 @@ func standsBy(c Container, all []Container) bool {
 func containerView(name string, want *folder.Wanted, s State, now time.Time) (cv view.Container, stopping bool) {
 	m := s.Memory.Containers[name]
 	cv = view.Container{Name: name, State: "waiting", Attempt: int(m.Next), Restarts: m.Restarts}
+	role, hooked := Main, true
 	for _, c := range s.Containers {
 		if c.Name != name || (c.State == Created && standsBy(c, s.Containers)) {
 			continue
 		}
 		cv.ID, cv.Image, cv.Attempt, cv.StartedAt = c.ID, c.Image, int(c.Attempt), c.Started
+		role = c.Role
 		switch {
 		case c.Gone:
 			cv.State = "exited"
 		case c.State == Running:
 			cv.State, cv.PID = "running", c.PID
+			cv.Ready = s.Probes[c.ID].Ready
 		case c.State == Created:
 			cv.State = "created"
 		case c.State == Exited:
@@ -140,16 +155,24 @@ func containerView(name string, want *folder.Wanted, s State, now time.Time) (cv
 		default:
 			cv.State = "unknown"
 		}
+		hooked = m.Hooked == c.ID
 		_, stopping = s.Memory.StopBy[c.ID]
 		stopping = stopping && cv.State == "running"
 		break
 	}
 	if want != nil && want.Pod.Spec != nil {
-		for _, c := range want.Pod.Spec.Spec.Containers {
-			if c.Name == name {
-				cv.Image = c.Image
-			}
+		var c *corev1.Container
+		if c, role, _ = containerOf(&want.Pod.Spec.Spec, name); c != nil {
+			cv.Image = c.Image
+			cv.Ready = cv.Ready && (hooked || c.Lifecycle == nil || c.Lifecycle.PostStart == nil)
 		}
+	}
+	switch role {
+	case Init:
+		cv.Role = "init"
+		cv.Ready = m.Done && m.LastExit == 0
+	case Sidecar:
+		cv.Role = "sidecar"
 	}
 	if !m.LastAt.IsZero() {
 		cv.LastExit = &view.Exit{Code: m.LastExit, Reason: m.LastWhy, At: m.LastAt}
@@ -160,21 +183,35 @@ func containerView(name string, want *folder.Wanted, s State, now time.Time) (cv
 	return cv, stopping
 }
 
-func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool) string {
+func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool, now time.Time) string {
 	pulling := false
 	for _, im := range s.Images {
 		pulling = pulling || im.Pulling
 	}
-	done, bad := len(v.Containers) > 0, false
-	for _, c := range v.Containers {
-		m := s.Memory.Containers[c.Name]
-		done = done && m.Done && c.State != "running"
-		bad = bad || m.LastExit != 0
+	var spec *corev1.PodSpec
+	if want != nil && want.Pod.Spec != nil {
+		spec = &want.Pod.Spec.Spec
+	}
+	runs := func(role string) bool {
+		return slices.ContainsFunc(v.Containers, func(c view.Container) bool { return c.Role == role && c.State == "running" })
+	}
+	all := func(role string) bool {
+		return !slices.ContainsFunc(v.Containers, func(c view.Container) bool { return c.Role == role && c.State != "running" })
+	}
+	expired, done, bad := false, false, false
+	if spec != nil {
+		expired, _ = s.Memory.expires(spec, now)
+		done = finished(spec, s.Memory) && !runs("")
+		for c := range allContainers(spec) {
+			bad = bad || (s.Memory.Containers[c.Name].Done && s.Memory.Containers[c.Name].LastExit != 0)
+		}
 	}
 	switch {
 	case want == nil:
 		return view.PhaseTerminating
-	case done && bad:
+	case !v.StoppedUntil.IsZero() && !stopping && !runs("") && !runs("sidecar") && !runs("init"):
+		return view.PhaseStopped
+	case expired && !runs(""), done && bad:
 		return view.PhaseFailed
 	case done:
 		return view.PhaseSucceeded
@@ -188,6 +225,10 @@ func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool) s
 		return view.PhaseBackOff
 	case pulling:
 		return view.PhasePulling
+	case len(v.Containers) > 0 && all("") && all("sidecar"):
+		return view.PhaseNotReady
+	case runs("init"), runs("sidecar") && !runs("") && s.Memory.Initialized == "":
+		return view.PhaseInit
 	case v.Restarts > 0 || hasExit(v):
 		return view.PhaseRestarting
 	}
@@ -195,12 +236,7 @@ func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool) s
 }
 
 func hasExit(v view.Pod) bool {
-	for _, c := range v.Containers {
-		if c.LastExit != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.Containers, func(c view.Container) bool { return c.LastExit != nil && !(c.Role == "init" && c.Ready) })
 }
 
 // findingOf judges a pod. Pure.
@@ -223,6 +259,11 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 		return f
 	case view.PhaseFailed:
 		f.Reason, f.Message = conditions.PodFailed, lastExit(v)
+		if s.Want != nil {
+			if expired, _ := s.Memory.expires(&s.Want.Pod.Spec.Spec, time.Now()); expired {
+				f.Message = "activeDeadlineSeconds is over"
+			}
+		}
 	case view.PhaseTerminating, view.PhaseStopping:
 		f.Reason, f.Message = conditions.PodStopping, "being stopped"
 	case view.PhaseCrashLoop:
@@ -231,6 +272,13 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 		f.Reason, f.Message = conditions.PodRestarting, lastExit(v)+", next start "+v.NextStart.Local().Format("15:04:05")
 	case view.PhaseRestarting:
 		f.Reason, f.Message = conditions.PodRestarting, lastExit(v)
+	case view.PhaseInit:
+		f.Reason, f.Message = conditions.PodStarting, "its init containers are at work"
+	case view.PhaseStopped:
+		f.Reason, f.Message = conditions.PodStopped, "stopped by a person until "+v.StoppedUntil.Local().Format(time.DateTime)
+		return f
+	case view.PhaseNotReady:
+		f.Reason, f.Message = conditions.PodNotReady, notReady(v, s.Probes)
 	case view.PhasePulling:
 		f.Reason, f.Message = conditions.PodStarting, "an image is being pulled"
 	default:
@@ -254,9 +302,25 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 	return f
 }
 
+// notReady names the containers whose probes do not pass.
+func notReady(v view.Pod, probes map[string]ProbeState) string {
+	var out []string
+	for _, c := range v.Containers {
+		if c.Ready {
+			continue
+		}
+		text := "container " + c.Name + " is not ready"
+		if said := probes[c.ID].Message; said != "" {
+			text += ": " + said
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
 func lastExit(v view.Pod) string {
 	for _, c := range v.Containers {
-		if c.State != "running" && c.LastExit != nil {
+		if c.State != "running" && c.LastExit != nil && !(c.Role == "init" && c.Ready) {
 			text := fmt.Sprintf("container %s exited with code %d", c.Name, c.LastExit.Code)
 			if c.LastExit.Reason != "" && c.LastExit.Reason != "Error" && c.LastExit.Reason != "Completed" {
 				text += " (" + c.LastExit.Reason + ")"
@@ -342,7 +406,11 @@ func (p *Pods) showUnreadable(key string, err error) {
 	p.mu.Lock()
 	x := p.pod(key)
 	p.mu.Unlock()
-	p.showUnknown(x, nil, err)
+	var want *folder.Wanted
+	if w, ok := p.desired.Load().Pods[key]; ok {
+		want = &w
+	}
+	p.showUnknown(x, want, err)
 }
 
 // publishFolder says what is to be said about the folder and its files.
@@ -394,6 +462,8 @@ func noteReason(k folder.Kind) (health.Status, *health.Reason) {
 		return health.OK, conditions.ManifestPartly
 	case folder.Gone:
 		return health.Failing, conditions.ManifestGone
+	case folder.InsecureSecret:
+		return health.Failing, conditions.ManifestInsecure
 	case folder.FolderMissing:
 		return health.Failing, conditions.RunFolderMissing
 	case folder.FolderUnreadable:

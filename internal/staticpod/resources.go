@@ -2,35 +2,14 @@ package staticpod
 
 import (
 	"fmt"
-
+	"path/filepath"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-)
 
-// qos is the class that requests and limits give a pod (k8s.io/kubernetes/pkg/apis/core/v1/helper/qos).
-func qos(s *corev1.PodSpec) corev1.PodQOSClass {
-	any, guaranteed := false, true
-	for _, c := range s.Containers {
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			req, lim := c.Resources.Requests[name], c.Resources.Limits[name]
-			if !req.IsZero() || !lim.IsZero() {
-				any = true
-			}
-			if lim.IsZero() || req.Cmp(lim) != 0 {
-				guaranteed = false
-			}
-		}
-	}
-	switch {
-	case !any:
-		return corev1.PodQOSBestEffort
-	case guaranteed:
-		return corev1.PodQOSGuaranteed
-	}
-	return corev1.PodQOSBurstable
-}
+	"nodeagent/internal/staticpod/cgroup"
+)
 
 const (
 	cpuPeriod = 100_000 // microseconds, the kernel's and kubelet's default
@@ -61,10 +40,10 @@ func resources(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerResour
 // oomScoreAdj as kubelet sets it (pkg/kubelet/qos/policy.go): -997 for what must not be killed, 1000 for best effort, else the less the
 // more memory is requested, never below 3.
 func oomScoreAdj(s *corev1.PodSpec, c *corev1.Container, capacity int64) int64 {
-	if s.PriorityClassName == "system-node-critical" {
+	if nodeCritical(s) {
 		return -997
 	}
-	switch qos(s) {
+	switch cgroup.QOS(s) {
 	case corev1.PodQOSGuaranteed:
 		return -997
 	case corev1.PodQOSBestEffort:
@@ -77,6 +56,16 @@ func oomScoreAdj(s *corev1.PodSpec, c *corev1.Container, capacity int64) int64 {
 	return min(max(1000-1000*req.Value()/capacity, 3), 999)
 }
 
+// nodeCritical pods are the last to be killed for memory and to be stopped with the node (k8s.io/kubernetes/pkg/apis/scheduling).
+func nodeCritical(s *corev1.PodSpec) bool {
+	return s.PriorityClassName == "system-node-critical" || (s.Priority != nil && *s.Priority >= 2_000_001_000)
+}
+
+// critical pods are stopped after the others when the node goes down.
+func critical(s *corev1.PodSpec) bool {
+	return nodeCritical(s) || s.PriorityClassName == "system-cluster-critical" || (s.Priority != nil && *s.Priority >= 2_000_000_000)
+}
+
 // What a container that is not privileged does not see of the kernel, or not change, as kubelet has it (pkg/securitycontext/util.go).
 // containerd hides nothing by itself: without these lists /proc/sys is writable in every container that runs as root.
 var (
@@ -87,15 +76,15 @@ var (
 	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
-func security(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerSecurityContext {
+func security(s *corev1.PodSpec, c *corev1.Container, profiles string) *cri.LinuxContainerSecurityContext {
 	out := &cri.LinuxContainerSecurityContext{
 		NamespaceOptions: namespaces(s),
 		Seccomp:          &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined},
 	}
 	if pod := s.SecurityContext; pod != nil {
 		out.RunAsUser, out.RunAsGroup = int64Value(pod.RunAsUser), int64Value(pod.RunAsGroup)
-		out.SupplementalGroups = pod.SupplementalGroups
-		seccomp(out, pod.SeccompProfile)
+		out.SupplementalGroups = groups(pod)
+		seccomp(out, pod.SeccompProfile, profiles)
 	}
 	sc := c.SecurityContext
 	if sc == nil || sc.Privileged == nil || !*sc.Privileged {
@@ -128,15 +117,20 @@ func security(s *corev1.PodSpec, c *corev1.Container) *cri.LinuxContainerSecurit
 			out.Capabilities.DropCapabilities = append(out.Capabilities.DropCapabilities, string(x))
 		}
 	}
-	seccomp(out, sc.SeccompProfile)
+	seccomp(out, sc.SeccompProfile, profiles)
 	return out
 }
 
-func seccomp(out *cri.LinuxContainerSecurityContext, p *corev1.SeccompProfile) {
-	if p != nil && p.Type == corev1.SeccompProfileTypeRuntimeDefault {
-		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}
-	} else if p != nil && p.Type == corev1.SeccompProfileTypeUnconfined {
+// seccomp sets a profile; one of type Localhost is a file below profiles. What is not known confines more, not less.
+func seccomp(out *cri.LinuxContainerSecurityContext, p *corev1.SeccompProfile, profiles string) {
+	switch {
+	case p == nil:
+	case p.Type == corev1.SeccompProfileTypeUnconfined:
 		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
+	case p.Type == corev1.SeccompProfileTypeLocalhost && p.LocalhostProfile != nil:
+		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Localhost, LocalhostRef: filepath.Join(profiles, *p.LocalhostProfile)}
+	default:
+		out.Seccomp = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,7 +169,9 @@ func (s *source) publish(d *folder.Desired) {
 		s.p.full.Wake()
 		return
 	}
+	changed := changedObjects(old.Objects, d.Objects)
 	for key, w := range d.Pods {
+		s.p.refer(key, w, changed)
 		was, ok := old.Pods[key]
 		if !ok || was.Pod.Hash != w.Pod.Hash || was.Stance != w.Stance || was.File != w.File {
 			s.p.wake(key)
@@ -179,6 +182,34 @@ func (s *source) publish(d *folder.Desired) {
 			s.p.wake(key)
 		}
 	}
+}
+
+// changedObjects are those whose content is another one, or that came or went.
+func changedObjects(old, now map[manifest.ObjectKey]manifest.Object) map[manifest.ObjectKey]bool {
+	out := map[manifest.ObjectKey]bool{}
+	for k, o := range now {
+		if was, ok := old[k]; !ok || was.Hash != o.Hash {
+			out[k] = true
+		}
+	}
+	for k := range old {
+		if _, ok := now[k]; !ok {
+			out[k] = true
+		}
+	}
+	return out
+}
+
+// refer has a pod look at its volumes again, and try again what failed, where it reads what changed.
+func (p *Pods) refer(key string, w folder.Wanted, changed map[manifest.ObjectKey]bool) {
+	if len(changed) == 0 || w.Pod.Spec == nil || !slices.ContainsFunc(manifest.References(w.Pod.Spec), func(r manifest.Reference) bool { return changed[r.Key] }) {
+		return
+	}
+	p.mu.Lock()
+	x := p.pod(key)
+	x.refresh, x.failures = true, map[Slot]Failure{}
+	p.mu.Unlock()
+	p.wake(key)
 }
 
 // watch keeps a watch on the folder, or on what will tell that it comes to be.

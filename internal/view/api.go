@@ -51,6 +51,17 @@ type RestartRequest struct {
 	Name string `json:"name"` // NAME or NAMESPACE/NAME
 }
 
+// StopRequest asks for a static pod to be stopped for a while.
+type StopRequest struct {
+	Name string `json:"name"` // NAME or NAMESPACE/NAME
+	For  string `json:"for"`  // a duration: 90s, 30m, 1h; at most 744h
+}
+
+// StartRequest asks for the end of such a stop.
+type StartRequest struct {
+	Name string `json:"name"` // NAME or NAMESPACE/NAME
+}
+
 // Watch is the answer of a long poll.
 type Watch struct {
 	Seq    uint64    `json:"seq"`    // to be sent as `after` next time

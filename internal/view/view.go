@@ -83,44 +83,64 @@ type Runtime struct {
 
 // Pod is one static pod.
 type Pod struct {
-	Namespace  string      `json:"namespace"`
-	Name       string      `json:"name"`
-	UID        string      `json:"uid,omitempty"`
-	File       string      `json:"file,omitempty"` // its manifest; empty: runs with none
-	Phase      string      `json:"phase"`          // see the Phase constants
-	Ready      bool        `json:"ready"`
-	Message    string      `json:"message,omitempty"`
-	Since      time.Time   `json:"since,omitzero"` // in this phase
-	IP         string      `json:"ip,omitempty"`
-	Restarts   int         `json:"restarts"`
-	NextStart  time.Time   `json:"nextStart,omitzero"` // the next restart, where back-off holds one
-	Containers []Container `json:"containers,omitempty"`
+	Namespace    string      `json:"namespace"`
+	Name         string      `json:"name"`
+	UID          string      `json:"uid,omitempty"`
+	File         string      `json:"file,omitempty"` // its manifest; empty: runs with none
+	Hash         string      `json:"hash,omitempty"` // of the manifest's content that runs; "v1:" and more, to be compared alone
+	Sandbox      string      `json:"sandbox,omitempty"`
+	Phase        string      `json:"phase"` // see the Phase constants
+	Ready        bool        `json:"ready"`
+	Message      string      `json:"message,omitempty"`
+	Since        time.Time   `json:"since,omitzero"` // in this phase
+	IP           string      `json:"ip,omitempty"`
+	Restarts     int         `json:"restarts"`
+	NextStart    time.Time   `json:"nextStart,omitzero"`    // the next restart, where back-off holds one
+	StoppedUntil time.Time   `json:"stoppedUntil,omitzero"` // a person stopped it; it starts again then
+	Usage        *Usage      `json:"usage,omitempty"`       // of the pod's cgroup, as last sampled; absent while not known
+	Containers   []Container `json:"containers,omitempty"`  // init containers first
+}
+
+// Usage is what a pod's cgroup counts.
+type Usage struct {
+	At               time.Time `json:"at"`
+	CPUSeconds       float64   `json:"cpuSeconds"` // since the cgroup was made
+	CPU              float64   `json:"cpu"`        // cores, between the last two samples
+	ThrottledSeconds float64   `json:"throttledSeconds"`
+	WorkingSet       uint64    `json:"workingSetBytes"`
+	MemoryLimit      uint64    `json:"memoryLimitBytes,omitempty"` // 0: none
+	OOMKills         uint64    `json:"oomKills"`                   // of any process of the pod
 }
 
 // Phases of a static pod.
 const (
-	PhasePending     = "Pending"     // wanted, not yet running
-	PhasePulling     = "Pulling"     // an image is on its way
-	PhaseRunning     = "Running"     // every container runs
-	PhaseRestarting  = "Restarting"  // a container ended and starts again
-	PhaseBackOff     = "BackOff"     // a container waits for its next restart
-	PhaseCrashLoop   = "CrashLoop"   // it keeps ending
-	PhaseStopping    = "Stopping"    // it is being stopped
-	PhaseSucceeded   = "Succeeded"   // every container ended well and none starts again
-	PhaseFailed      = "Failed"      // a container ended badly and none starts again
-	PhaseMissing     = "Missing"     // a manifest is there and nothing runs
-	PhaseStale       = "Stale"       // what runs is of an older content of the manifest
-	PhaseDuplicate   = "Duplicate"   // two manifests or two sandboxes claim one name
-	PhaseNoManifest  = "NoManifest"  // runs and has no manifest
-	PhaseRefused     = "Refused"     // the manifest is refused
-	PhaseUnknown     = "Unknown"     // could not be found out
-	PhaseTerminating = "Terminating" // its manifest is gone and it still runs
+	PhasePending     = "Pending"      // wanted, not yet running
+	PhasePulling     = "Pulling"      // an image is on its way
+	PhaseInit        = "Initializing" // its init containers are at work
+	PhaseNotReady    = "NotReady"     // every container runs and a probe does not pass
+	PhaseStopped     = "Stopped"      // a person stopped it for a while
+	PhaseRunning     = "Running"      // every container runs
+	PhaseRestarting  = "Restarting"   // a container ended and starts again
+	PhaseBackOff     = "BackOff"      // a container waits for its next restart
+	PhaseCrashLoop   = "CrashLoop"    // it keeps ending
+	PhaseStopping    = "Stopping"     // it is being stopped
+	PhaseSucceeded   = "Succeeded"    // every container ended well and none starts again
+	PhaseFailed      = "Failed"       // a container ended badly and none starts again
+	PhaseMissing     = "Missing"      // a manifest is there and nothing runs
+	PhaseStale       = "Stale"        // what runs is of an older content of the manifest
+	PhaseDuplicate   = "Duplicate"    // two manifests or two sandboxes claim one name
+	PhaseNoManifest  = "NoManifest"   // runs and has no manifest
+	PhaseRefused     = "Refused"      // the manifest is refused
+	PhaseUnknown     = "Unknown"      // could not be found out
+	PhaseTerminating = "Terminating"  // its manifest is gone and it still runs
 )
 
 // Container is one container of a pod.
 type Container struct {
 	Name      string    `json:"name"`
-	State     string    `json:"state"` // created, running, exited, waiting, unknown
+	Role      string    `json:"role,omitempty"` // init, sidecar; empty for the others
+	State     string    `json:"state"`          // created, running, exited, waiting, unknown
+	Ready     bool      `json:"ready"`          // runs and its readiness probe passes; an init container that is done
 	Image     string    `json:"image,omitempty"`
 	ID        string    `json:"id,omitempty"`
 	PID       int       `json:"pid,omitempty"`
@@ -129,6 +149,15 @@ type Container struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	LastExit  *Exit     `json:"lastExit,omitempty"`
 	NextStart time.Time `json:"nextStart,omitzero"`
+	Probes    []Probe   `json:"probes,omitempty"`
+}
+
+// Probe is one probe of a container that runs.
+type Probe struct {
+	Kind    string    `json:"kind"`              // liveness, readiness, startup
+	Status  string    `json:"status"`            // ok, failing, unknown
+	Message string    `json:"message,omitempty"` // of the last failure
+	At      time.Time `json:"at,omitzero"`       // of the last run
 }
 
 // Exit is how a container last ended.

@@ -67,6 +67,7 @@ syncFrequency: %s
 stateDir: %s/state
 runDir: %s
 podLogsDir: %s/logs
+podLogLinksDir: %s/links
 cgroupRoot: %s
 staticPodPath: %s/manifests
 staticPods: {mode: run}
@@ -74,7 +75,7 @@ crashLoopBackOff: {initialDelay: 100ms, maxContainerRestartPeriod: 1s}
 metrics: {listen: "127.0.0.1:0"}
 api: {socket: %s/s}
 log: {format: json, level: debug}
-`, r.socket, r.resync, dir, run, dir, r.cgroup, dir, run)
+`, r.socket, r.resync, dir, run, dir, dir, r.cgroup, dir, run)
 	if err := os.WriteFile(a.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Figure is one line of dist/bench.json.
@@ -55,11 +56,13 @@ var suites = []struct {
 	run  func(context.Context, options) ([]Figure, error)
 }{
 	{"staticpods", staticPods},
+	{"pods", pods},
 }
 
 type options struct {
 	agent string
 	n     int
+	idle  time.Duration
 }
 
 func main() {
@@ -68,6 +71,7 @@ func main() {
 	o := options{}
 	flag.StringVar(&o.agent, "agent", "bin/nodeagent", "the agent's binary")
 	flag.IntVar(&o.n, "n", 21, "samples a figure")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "how long to look at what is idle; a resync comes once a minute")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -22,10 +22,11 @@ const image = "bench.invalid/workload:1"
 
 // rig is a private containerd with the agent in run mode beside it.
 type rig struct {
-	lab    *lab.Lab
-	agent  *exec.Cmd
-	client *client.Client
-	log    string
+	lab     *lab.Lab
+	options options
+	agent   *exec.Cmd
+	client  *client.Client
+	log     string
 }
 
 func newRig(ctx context.Context, o options) (*rig, error) {
@@ -42,7 +43,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{lab: l, log: filepath.Join(dir, "nodeagent.log")}
+	r := &rig{lab: l, options: o, log: filepath.Join(dir, "nodeagent.log")}
 	if err := l.Start(ctx); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -79,12 +80,13 @@ containerRuntimeEndpoint: %s
 stateDir: %s/state
 runDir: %s/run
 podLogsDir: %s
+podLogLinksDir: %s/links
 cgroupRoot: %s
 staticPodPath: %s
 staticPods: {mode: run}
 metrics: {listen: "127.0.0.1:0"}
 log: {format: json}
-`, r.lab.Endpoint(), dir, dir, r.lab.PodLogs(), r.lab.CgroupParent(), r.lab.Manifests())
+`, r.lab.Endpoint(), dir, dir, r.lab.PodLogs(), dir, r.lab.CgroupParent(), r.lab.Manifests())
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"nodeagent/internal/lab"
 )
@@ -56,39 +55,24 @@ func staticPods(ctx context.Context, o options) (out []Figure, err error) {
 
 // restarts are, in milliseconds and in turn, CreateContainer and StartContainer in a sandbox of its own, and the kill of a fresh pod's
 // container. The two take turns so that whatever else the machine does is in both.
-func (r *rig) restarts(ctx context.Context, n int) (bare, ours []float64, err error) {
-	conn, err := r.lab.Dial()
+func (r *rig) restarts(ctx context.Context, n int) (bares, ours []float64, err error) {
+	b, err := newBare(r.lab)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer conn.Close()
-	c := cri.NewRuntimeServiceClient(conn)
-	ns := &cri.NamespaceOption{Network: cri.NamespaceMode_NODE, Pid: cri.NamespaceMode_CONTAINER}
-	sandbox := &cri.PodSandboxConfig{Metadata: &cri.PodSandboxMetadata{Name: "bare", Uid: "bare", Namespace: "bench"},
-		LogDirectory: r.lab.PodLogs(), Linux: &cri.LinuxPodSandboxConfig{CgroupParent: r.lab.CgroupParent() + "/bare", SecurityContext: &cri.LinuxSandboxSecurityContext{NamespaceOptions: ns}}}
-	s, err := c.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: sandbox})
+	defer b.close()
+	p, err := b.sandbox(ctx, "bare")
 	if err != nil {
-		return nil, nil, fmt.Errorf("bare sandbox: %w", err)
+		return nil, nil, err
 	}
-	defer func() {
-		c.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: s.PodSandboxId})
-		c.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: s.PodSandboxId})
-	}()
+	defer func() { err = errors.Join(err, p.remove(ctx)) }()
 	for i := range n {
 		pause(ctx)
-		began := time.Now()
-		ct, err := c.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: s.PodSandboxId, SandboxConfig: sandbox, Config: &cri.ContainerConfig{
-			Metadata: &cri.ContainerMetadata{Name: "main", Attempt: uint32(i)}, Image: &cri.ImageSpec{Image: image}, Args: []string{"sleep"}, LogPath: fmt.Sprintf("bare-%d.log", i),
-			Linux: &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: ns}}}})
-		if err == nil {
-			_, err = c.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: ct.ContainerId})
-		}
+		took, err := p.attempt(ctx, i)
 		if err != nil {
-			return nil, nil, fmt.Errorf("bare container: %w", err)
+			return nil, nil, err
 		}
-		bare = append(bare, float64(time.Since(began).Microseconds())/1000)
-		c.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: ct.ContainerId, Timeout: 1})
-		c.RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: ct.ContainerId})
+		bares = append(bares, took)
 
 		name := fmt.Sprintf("k%d", i)
 		if err := r.put(name+".yaml", pod(name, "")); err != nil {
@@ -110,7 +94,7 @@ func (r *rig) restarts(ctx context.Context, n int) (bare, ours []float64, err er
 			return nil, nil, err
 		}
 	}
-	return bare, ours, nil
+	return bares, ours, nil
 }
 
 // kill kills a pod's container and tells how long it took until another process runs its program, as seen in /proc alone.

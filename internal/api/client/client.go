@@ -121,6 +121,18 @@ func (c *Client) RestartPod(ctx context.Context, name string) error {
 	return err
 }
 
+// StopPod stops a static pod for a while, at most 744 h; it starts again by itself.
+func (c *Client) StopPod(ctx context.Context, name string, d time.Duration) error {
+	_, err := post[struct{}](ctx, c, "/v1/pods/stop", view.StopRequest{Name: name, For: d.String()})
+	return err
+}
+
+// StartPod ends what StopPod began.
+func (c *Client) StartPod(ctx context.Context, name string) error {
+	_, err := post[struct{}](ctx, c, "/v1/pods/start", view.StartRequest{Name: name})
+	return err
+}
+
 // PrunePods stops the pods that are kept although their manifests are gone.
 func (c *Client) PrunePods(ctx context.Context) error {
 	_, err := post[struct{}](ctx, c, "/v1/pods/prune", struct{}{})

@@ -27,7 +27,8 @@ const usage = `usage: workload PROGRAM
   crash [--after D] [--code N]
   sleep [--ignore-term]       wait for SIGTERM
   exec-sleep D                return after D
-  print-file PATH`
+  print-file PATH
+  do STEP...                  see do with no step`
 
 // Run runs a workload if args, the process's arguments without its own name,
 // begin with Name; handled is false and nothing happened if they do not. code is the exit
@@ -82,6 +83,8 @@ func run(args []string, out io.Writer) error {
 			return err
 		}
 		return sleep(term, *ignore, out)
+	case "do":
+		return do(term, args, out, os.Stderr)
 	case "exec-sleep":
 		if len(args) != 1 {
 			return errors.New(usage)

@@ -27,7 +27,7 @@ var StaticPods = &health.Condition{
 	Max:    64,
 	Reasons: []*health.Reason{
 		PodMissing, PodStale, PodCrashLoop, PodRestarting, PodNotStarted, PodFailed, PodDuplicate, PodNoManifest, PodRefused, PodUnknown, PodUnclear,
-		PodStarting, PodStopping, PodImage, PodError, PodHeld,
+		PodStarting, PodStopping, PodImage, PodError, PodNotReady, PodStopped, PodHeld,
 	},
 }
 
@@ -50,6 +50,6 @@ var Manifests = &health.Condition{
 	Max:    64,
 	Reasons: []*health.Reason{
 		ManifestInvalid, ManifestRefused, ManifestIgnored, ManifestIgnoredName, ManifestDuplicate, ManifestUnreadable, FolderMissing,
-		ManifestRejected, ManifestNotOne, ManifestTaken, ManifestGone, ManifestWriting, ManifestPartly,
+		ManifestRejected, ManifestNotOne, ManifestTaken, ManifestGone, ManifestWriting, ManifestInsecure, ManifestPartly,
 	},
 }

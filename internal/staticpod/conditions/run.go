@@ -8,6 +8,8 @@ var (
 	PodStopping = &health.Reason{Name: "Stopping", Fix: "Wait for the end of its grace period."}
 	PodImage    = &health.Reason{Name: "ImageUnavailable", Fix: "Make the image's registry reachable, correct the image's name, or load it by hand: `ctr -n k8s.io images import FILE`."}
 	PodError    = &health.Reason{Name: "RuntimeError", Fix: "Read the message: the runtime refused to make the pod; see `nodeagent events` and the runtime's log."}
+	PodNotReady = &health.Reason{Name: "NotReady", Fix: "Read what the probe got (`nodeagent pods describe NAME`) and the container's log."}
+	PodStopped  = &health.Reason{Name: "Stopped", Fix: "It starts by itself when the time is over, or with `nodeagent pods start NAME`."}
 	PodHeld     = &health.Reason{Name: "Held", Fix: "See the conditions RunMode and ManifestFolder for why this pod is neither started nor stopped."}
 )
 
@@ -18,6 +20,7 @@ var (
 	ManifestTaken    = &health.Reason{Name: "NameTaken", Fix: "Remove one of the two files, or give the pod another name; the one that runs keeps the name."}
 	ManifestGone     = &health.Reason{Name: "FileGone", Fix: "Put the file back, or stop its pods with `nodeagent pods prune`."}
 	ManifestWriting  = &health.Reason{Name: "BeingWritten", Fix: "Close the file in whatever writes it; see `fuser -v FILE`."}
+	ManifestInsecure = &health.Reason{Name: "InsecureSecret", Fix: "Give the file to root alone: `chown root FILE && chmod 600 FILE`; until then nothing new is taken from it."}
 	ManifestPartly   = &health.Reason{Name: "FieldIgnored", Fix: "Remove the named fields, which mean nothing without an API server, or leave them."}
 )
 

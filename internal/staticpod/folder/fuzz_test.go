@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// FuzzNext reads folders in any order and holds the promise of the package: no pod of an accepted manifest goes unless its file was
+// FuzzNext reads folders in any order and holds the promise of the package: no pod and no object of an accepted manifest goes unless its file was
 // absent from a good reading of the folder it was read from, or other content of it was accepted.
 func FuzzNext(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 0, 0, 0, 0, 1, 2})
 	f.Add([]byte{0, 1, 1, 16, 0, 0, 32, 1, 0, 0, 1, 1})
 	f.Add([]byte{0, 1, 2, 0, 2, 1, 64, 3, 4, 16, 9, 9, 1, 5, 1, 2, 1, 1})
+	f.Add([]byte{0, 0x91, 0xa0, 0, 0x61, 0xa0, 0, 0x61, 0x60, 16, 0, 0xb0, 0, 0x0b, 0})
 	f.Add([]byte{0, 9, 9, 128, 1, 10, 0, 0, 0, 16, 1, 0, 16, 0, 0, 0, 17, 17})
 	names := []string{"a.yaml", "b.yaml", "c.yaml", "d.yaml"}
-	contents := []string{"", "x:1", "x:2", "y:1", "x:1 y:1", "bad", "?busy", "?err"}
+	contents := []string{"", "x:1", "x:2", "y:1", "x:1 y:1", "bad", "?busy", "?err", "@o:1", "@o:2 y:1", "x:1 @o:1"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var kept Kept
 		var had Desired
@@ -35,18 +36,31 @@ func FuzzNext(f *testing.F) {
 			now = now.Add(time.Duration(flags&15) * time.Second)
 			l := listing(s)
 			next, d := Next(kept, l, Options{Boot: "1", Parse: parse, Now: now})
-			for key, w := range had.Pods {
-				if _, still := d.Pods[key]; still {
-					continue
-				}
-				file, there := l.Files[w.File]
+			gone := func(key, from string) {
+				file, there := l.Files[from]
+				better := parse(from, file.Bytes)
 				switch {
 				case l.Err != nil:
 					t.Fatalf("%s is gone with a folder that can't be read", key)
 				case !there && l.Identity != kept.Identity:
 					t.Fatalf("%s is gone with a file of another folder: %+v", key, s)
-				case there && (file.Bytes == nil || len(parse(w.File, file.Bytes).Pods) == 0):
+				case there && (file.Bytes == nil || len(better.Pods)+len(better.Objects) == 0):
 					t.Fatalf("%s is gone and its file %q holds nothing better", key, file.Bytes)
+				}
+			}
+			for key, w := range had.Pods {
+				if _, still := d.Pods[key]; !still {
+					gone(key, w.File)
+				}
+			}
+			for key, o := range had.Objects {
+				if _, still := d.Objects[key]; !still {
+					gone(key.String(), o.File)
+				}
+			}
+			for key, o := range d.Objects {
+				if o.Key() != key || next.Holders[key] != o.File {
+					t.Fatalf("%s is %+v, holder %q", key, o, next.Holders[key])
 				}
 			}
 			for key, w := range d.Pods {

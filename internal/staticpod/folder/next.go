@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"nodeagent/internal/staticpod/manifest"
@@ -19,7 +18,12 @@ type Kept struct {
 	Owners   map[string]string `json:"owners,omitempty"` // pod key -> the file that has it
 	Files    map[string]Last   `json:"-"`                // by base name; stored one by one
 
+	// An older agent knows none of the following: it keeps nothing of objects, and reads them from the files.
+	Holders map[manifest.ObjectKey]string `json:"holders,omitempty"` // the file that has an object
+	Read    map[string]string             `json:"read,omitempty"`    // pod key -> its hash with the objects that it reads
+
 	busy map[string]time.Time // by base name: open for writing since
+	bad  map[string]Last      // by base name: what was refused of a file that never was good
 }
 
 // Last is the last good content of one file.
@@ -30,10 +34,13 @@ type Last struct {
 	Held  bool      `json:"held"` // its file went away in a way that does not count as removing it
 	At    time.Time `json:"at"`   // when it was accepted
 
-	pods   []manifest.Pod
-	wrong  []byte             // newer bytes that were refused
-	faulty []manifest.Problem // of those
-	warn   []manifest.Problem
+	known   bool // Bytes were understood; pods and objects are theirs
+	pods    []manifest.Pod
+	objects []manifest.Object
+	wrong   []byte             // newer bytes that were refused
+	faulty  []manifest.Problem // of those
+	open    bool               // newer bytes hold a Secret and lie open to others
+	warn    []manifest.Problem
 }
 
 // Stance says what may be done with a wanted pod.
@@ -48,7 +55,7 @@ const (
 
 // Wanted is one pod that should be there.
 type Wanted struct {
-	Pod    manifest.Pod
+	Pod    manifest.Pod // its Hash counts what it reads as well, where manifest.RestartAnnotation asks for that
 	File   string
 	Stance Stance
 	Why    string // for Keep and Freeze
@@ -70,6 +77,7 @@ const (
 	FolderUnreadable
 	FolderReplaced // another folder lies, or is mounted, at the path
 	FolderEmptied  // from several files to none in one read
+	InsecureSecret // a file with a Secret that others may read; it is not taken
 )
 
 // Note is one thing to be said.
@@ -81,9 +89,10 @@ type Note struct {
 
 // Desired is the outcome of a reading.
 type Desired struct {
-	Pods  map[string]Wanted // by key, namespace/name
-	Notes []Note
-	Files int // candidates in the folder
+	Pods    map[string]Wanted                      // by key, namespace/name
+	Objects map[manifest.ObjectKey]manifest.Object // for the pods to read; not to be changed
+	Notes   []Note
+	Files   int // candidates in the folder
 }
 
 const writing = 5 * time.Second // a file open for longer is said
@@ -102,7 +111,7 @@ type Options struct {
 // another one than before, or lost several files down to none in one reading, what runs is kept; after a boot nothing runs, and
 // nothing is started from a folder that is not there.
 func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
-	d := Desired{Pods: map[string]Wanted{}}
+	d := Desired{Pods: map[string]Wanted{}, Objects: map[manifest.ObjectKey]manifest.Object{}}
 	booted := prev.Boot != o.Boot
 	if l.Err != nil {
 		kind, what := FolderUnreadable, "can't be read"
@@ -114,7 +123,8 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 		return prev, d
 	}
 
-	next := Kept{Path: l.Path, Identity: l.Identity, Boot: o.Boot, Owners: map[string]string{}, Files: map[string]Last{}, busy: map[string]time.Time{}}
+	next := Kept{Path: l.Path, Identity: l.Identity, Boot: o.Boot, Files: map[string]Last{}, busy: map[string]time.Time{}, bad: map[string]Last{},
+		Owners: map[string]string{}, Holders: map[manifest.ObjectKey]string{}, Read: map[string]string{}}
 	d.Files = countCandidates(l)
 	known := prev.Path == l.Path && prev.Identity != Identity{}
 	replaced := known && !booted && prev.Identity != l.Identity
@@ -130,7 +140,7 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 		}
 		last.Held = true
 		next.Files[name] = last
-		d.Notes = append(d.Notes, Note{Kind: Gone, File: name, Message: "its file is gone and its pods are kept: " + strings.Join(last.Keys, ", ")})
+		d.Notes = append(d.Notes, Note{Kind: Gone, File: name, Message: last.kept()})
 	}
 	if held := len(next.Files); held > 0 {
 		switch {
@@ -151,8 +161,16 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 				next.busy[name] = since
 			}
 		}
-		if last, ok := accept(prev.Files[name], name, l.Files[name], next.busy[name], o, &d); ok {
+		last, had := prev.Files[name]
+		if !had {
+			last = prev.bad[name]
+		}
+		last, ok := accept(last, name, l.Files[name], next.busy[name], o, &d)
+		switch {
+		case ok:
 			next.Files[name] = last
+		case last.wrong != nil:
+			next.bad[name] = last
 		}
 	}
 	d.assign(prev, &next, booted)
@@ -168,86 +186,9 @@ func countCandidates(l Listing) (n int) {
 	return n
 }
 
-// accept makes the last good content of one file that is there, and may be open for writing since a while. False: it never had any.
-func accept(last Last, name string, f File, busy time.Time, o Options, d *Desired) (Last, bool) {
-	had := last.File != ""
-	note := func(k Kind, format string, args ...any) {
-		m := fmt.Sprintf(format, args...)
-		if had && (k == Invalid || k == Unreadable) {
-			m += "; the last good version of " + last.At.Local().Format("2006-01-02 15:04:05") + " is kept"
-		}
-		d.Notes = append(d.Notes, Note{Kind: k, File: name, Message: m})
-	}
-	last.Held = false
-	switch {
-	case f.Ignored != "":
-		note(NameIgnored, "%s", f.Ignored)
-		return Last{}, false
-	case f.Err != nil:
-		note(Unreadable, "%v", f.Err)
-		return last, had
-	case f.Busy:
-		if o.Now.Sub(busy) >= writing {
-			note(BeingWritten, "open for writing since %s; it is read when it is closed", busy.Local().Format("15:04:05"))
-		}
-		return last, had
-	}
-	if had && bytes.Equal(f.Bytes, last.Bytes) && len(last.pods) > 0 {
-		last.wrong, last.faulty = nil, nil
-		warn(name, last.warn, d)
-		return last, true
-	}
-	faulty := last.faulty
-	if last.wrong == nil || !bytes.Equal(f.Bytes, last.wrong) {
-		res := o.Parse(name, f.Bytes)
-		var warnings []manifest.Problem
-		faulty = nil
-		for _, p := range res.Problems {
-			if p.Warning {
-				warnings = append(warnings, p)
-			} else {
-				faulty = append(faulty, p)
-			}
-		}
-		if len(faulty) == 0 && len(res.Pods) == 0 {
-			faulty = []manifest.Problem{{File: name, Line: 1, Column: 1, Message: "holds no pod", Fix: "put a Pod in it, or remove the file"}}
-		}
-		if len(faulty) == 0 {
-			warn(name, warnings, d)
-			return Last{File: name, Bytes: f.Bytes, Keys: keys(res.Pods), At: o.Now, pods: res.Pods, warn: warnings}, true
-		}
-	}
-	text := faulty[0].String()
-	if n := len(faulty); n > 1 {
-		text += fmt.Sprintf(" (and %d more: nodeagent validate)", n-1)
-	}
-	note(Invalid, "%s", text)
-	last.wrong, last.faulty = f.Bytes, faulty
-	return last, had
-}
-
-func warn(name string, warnings []manifest.Problem, d *Desired) {
-	if len(warnings) == 0 {
-		return
-	}
-	text := warnings[0].String()
-	if n := len(warnings); n > 1 {
-		text += fmt.Sprintf(" (and %d more: nodeagent validate)", n-1)
-	}
-	d.Notes = append(d.Notes, Note{Kind: Warning, File: name, Message: text})
-}
-
-func keys(pods []manifest.Pod) []string {
-	var out []string
-	for _, p := range pods {
-		out = append(out, p.Key())
-	}
-	return out
-}
-
 // keep wants everything that was accepted before.
 func (d *Desired) keep(k Kept, booted bool, why string) {
-	next := Kept{Owners: map[string]string{}, Files: k.Files}
+	next := Kept{Owners: map[string]string{}, Holders: map[manifest.ObjectKey]string{}, Read: map[string]string{}, Files: k.Files}
 	stance := Keep
 	if booted {
 		stance, why = Freeze, why+" since the boot; nothing is started from it"
@@ -261,62 +202,14 @@ func (d *Desired) keep(k Kept, booted bool, why string) {
 	}
 }
 
-// assign gives every pod to one file: to the one that has it already, else to the first by name. A file that is held stands back behind
-// one that is there.
-func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
-	names := slices.Sorted(maps.Keys(next.Files))
-	better := func(key, name, owner string) bool {
-		if held := next.Files[name].Held; held != next.Files[owner].Held {
-			return !held
-		}
-		return name == prev.Owners[key]
-	}
-	for _, name := range names {
-		for _, key := range next.Files[name].Keys {
-			if owner, ok := next.Owners[key]; !ok || better(key, name, owner) {
-				next.Owners[key] = name
-			}
-		}
-	}
-	for _, name := range names {
-		last := next.Files[name]
-		for i, key := range last.Keys {
-			if owner := next.Owners[key]; owner != name {
-				d.Notes = append(d.Notes, Note{Kind: Duplicate, File: name, Message: fmt.Sprintf("pod %s is already defined by %s, which keeps it", key, owner)})
-				continue
-			}
-			if _, twice := d.Pods[key]; twice {
-				continue // the parser reports two pods of one name in one file
-			}
-			d.Pods[key] = wanted(last, i, booted)
-		}
-	}
-}
-
-func wanted(last Last, i int, booted bool) Wanted {
-	w := Wanted{File: last.File}
-	switch {
-	case len(last.pods) != len(last.Keys):
-		w.Stance, w.Why = Freeze, "its last good manifest is not understood by this version of the agent"
-		return w
-	case last.Held && booted:
-		w.Stance, w.Why = Freeze, "its file is gone since the boot; it is not started"
-	case last.Held:
-		w.Stance, w.Why = Keep, "its file is gone in a way that does not count as removing it"
-	case last.faulty != nil:
-		w.Stance, w.Why = Keep, "its file is refused; the last good version runs"
-	}
-	w.Pod = last.pods[i]
-	return w
-}
-
 // Restore parses what was kept, after a start of the agent.
 func Restore(k Kept, parse func(file string, b []byte) manifest.Result) Kept {
 	files := make(map[string]Last, len(k.Files))
 	for name, last := range k.Files {
 		res := parse(name, last.Bytes)
+		last.known, last.pods, last.objects = false, nil, nil
 		if slices.Equal(keys(res.Pods), last.Keys) && !slices.ContainsFunc(res.Problems, func(p manifest.Problem) bool { return !p.Warning }) {
-			last.pods = res.Pods
+			last.known, last.pods, last.objects = true, res.Pods, res.Objects
 			last.warn = append(last.warn, res.Problems...)
 		}
 		files[name] = last
@@ -332,10 +225,11 @@ func (l Last) Same(o Last) bool {
 
 // SameFolder reports whether what is kept of the folder itself is the same.
 func (k Kept) SameFolder(o Kept) bool {
-	return k.Path == o.Path && k.Identity == o.Identity && k.Boot == o.Boot && maps.Equal(k.Owners, o.Owners)
+	return k.Path == o.Path && k.Identity == o.Identity && k.Boot == o.Boot && maps.Equal(k.Owners, o.Owners) &&
+		maps.Equal(k.Holders, o.Holders) && maps.Equal(k.Read, o.Read)
 }
 
-// Held reports whether the pods of any file are kept although it is gone.
+// Held reports whether what any file held is kept although it is gone.
 func (k Kept) Held() bool {
 	for _, l := range k.Files {
 		if l.Held {

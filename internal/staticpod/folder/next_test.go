@@ -13,7 +13,8 @@ import (
 	"nodeagent/internal/staticpod/manifest"
 )
 
-// A test's manifests: words that are pods of namespace default, with their version behind a colon; "bad" is a syntax error and "" no pod.
+// A test's manifests: words that are pods of namespace default, with their version behind a colon, or ConfigMaps with an @ in front; "bad" is
+// a syntax error and "" no pod.
 func parse(file string, b []byte) manifest.Result {
 	var r manifest.Result
 	for w := range strings.FieldsSeq(string(b)) {
@@ -23,6 +24,10 @@ func parse(file string, b []byte) manifest.Result {
 		name, version, _ := strings.Cut(w, ":")
 		if name == "warn" {
 			r.Problems = append(r.Problems, manifest.Problem{File: file, Line: 1, Message: "ignored", Warning: true})
+			continue
+		}
+		if object, ok := strings.CutPrefix(name, "@"); ok {
+			r.Objects = append(r.Objects, manifest.Object{File: file, Kind: "ConfigMap", Namespace: "default", Name: object, Hash: "v1:" + version})
 			continue
 		}
 		r.Pods = append(r.Pods, manifest.Pod{File: file, Namespace: "default", Name: name, Hash: "v1:" + version})
@@ -90,7 +95,7 @@ func shown(d Desired) string {
 }
 
 var kindNames = map[Kind]string{Invalid: "invalid", Unreadable: "unreadable", NameIgnored: "name", Duplicate: "duplicate", BeingWritten: "writing",
-	Warning: "warning", Gone: "gone", FolderMissing: "missing", FolderUnreadable: "broken", FolderReplaced: "replaced", FolderEmptied: "emptied"}
+	Warning: "warning", Gone: "gone", FolderMissing: "missing", FolderUnreadable: "broken", FolderReplaced: "replaced", FolderEmptied: "emptied", InsecureSecret: "insecure"}
 
 func said(d Desired) string {
 	var out []string
@@ -294,7 +299,7 @@ func restarted(k Kept) Kept {
 	for name, l := range k.Files {
 		files[name] = Last{File: l.File, Bytes: l.Bytes, Keys: l.Keys, Held: l.Held, At: l.At}
 	}
-	return Restore(Kept{Path: k.Path, Identity: k.Identity, Boot: k.Boot, Owners: k.Owners, Files: files}, parse)
+	return Restore(Kept{Path: k.Path, Identity: k.Identity, Boot: k.Boot, Owners: k.Owners, Holders: k.Holders, Read: k.Read, Files: files}, parse)
 }
 
 func TestRestoreOfWhatIsNoLongerUnderstoodIsFrozen(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 
 // Bounds of one reading.
 const (
-	maxFile  = 10 << 20               // kubelet's limit of a manifest (pkg/kubelet/config/file.go)
+	maxFile  = manifest.MaxBytes
+	maxBytes = 64 << 20               // of all files together; what comes beyond it is not read
 	maxFiles = 2000                   // entries looked at; more is an error that names the bound
 	quiet    = 250 * time.Millisecond // without leases a file counts as whole once it was left alone this long
 )
@@ -34,6 +36,8 @@ type Listing struct {
 	Missing  bool
 	Files    map[string]File // by base name
 	Retry    time.Duration   // above 0: a file is being written; read again after this
+
+	bytes int // read so far
 }
 
 // File is one entry of a listing. Exactly one of Bytes (not nil), Busy, Err and Ignored tells what became of it.
@@ -42,6 +46,10 @@ type File struct {
 	Busy    bool   // somebody has it open for writing
 	Err     error  // not a regular file, too large, unreadable
 	Ignored string // why its name is passed over
+
+	// Mode and UID of a file that was read, for the Secrets in it (manifest.SecretFile).
+	Mode fs.FileMode
+	UID  uint32
 }
 
 // Read lists the folder as kubelet does (pkg/kubelet/config/file.go): names that do not start with a dot, regular files behind
@@ -75,6 +83,7 @@ func Read(path string, now time.Time) Listing {
 		l.Err = fmt.Errorf("read manifest folder: more than %d entries in %s: move what is no manifest elsewhere", maxFiles, path)
 		return l
 	}
+	slices.Sort(names) // so that the same files lie beyond the bound each time
 	for _, name := range names {
 		l.take(name, filepath.Join(path, name), now)
 	}
@@ -88,18 +97,20 @@ func (l *Listing) take(name, path string, now time.Time) {
 		}
 		return
 	}
-	f, retry, gone := readFile(path, now)
+	f, retry, gone := readFile(path, maxBytes-l.bytes, now)
 	if gone {
 		return
 	}
+	l.bytes += len(f.Bytes)
 	if retry > 0 && (l.Retry == 0 || retry < l.Retry) {
 		l.Retry = retry
 	}
 	l.Files[name] = f
 }
 
-// readFile reads one file whole or not at all. A folder inside the folder, or a file that went away meanwhile, is gone.
-func readFile(path string, now time.Time) (f File, retry time.Duration, gone bool) {
+// readFile reads one file of at most room bytes whole or not at all. A folder inside the folder, or a file that went away
+// meanwhile, is gone.
+func readFile(path string, room int, now time.Time) (f File, retry time.Duration, gone bool) {
 	// O_NONBLOCK: a FIFO or device must not hold the reader.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -122,6 +133,8 @@ func readFile(path string, now time.Time) (f File, retry time.Duration, gone boo
 		return File{Err: fmt.Errorf("not a regular file (%s)", st.Mode().Type())}, 0, false
 	case st.Size() > maxFile:
 		return File{Err: fmt.Errorf("%d bytes; a manifest may have %d", st.Size(), maxFile)}, 0, false
+	case st.Size() > int64(room):
+		return File{Err: fmt.Errorf("not read: the manifests before it have %d MiB together; move what is no manifest elsewhere", maxBytes>>20)}, 0, false
 	}
 	whole, retry := Whole(file, st, now)
 	if !whole {
@@ -137,7 +150,7 @@ func readFile(path string, now time.Time) (f File, retry time.Duration, gone boo
 	if b == nil {
 		b = []byte{}
 	}
-	return File{Bytes: b}, 0, false
+	return File{Bytes: b, Mode: st.Mode(), UID: st.Sys().(*syscall.Stat_t).Uid}, 0, false
 }
 
 // pathless drops the path of a *fs.PathError: the file is named beside the message already.

@@ -25,6 +25,14 @@ func TestHostileFilesAreBounded(t *testing.T) {
 		lol += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c,", c-1), 10), ","))
 	}
 	pod := "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n"
+	many := func(format string) string {
+		var b strings.Builder
+		for i := range 8_000 { // below the bound on values, so that the checks themselves are what costs
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	config := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 	for name, data := range map[string]string{
 		"empty lines":      fill("\n"),
 		"comments":         fill("# x\n"),
@@ -60,7 +68,19 @@ func TestHostileFilesAreBounded(t *testing.T) {
 		"quantity":         pod + "spec: {containers: [{name: x, image: x, resources: {limits: {cpu: 1e999999999}}}]}",
 		"tiny quantity":    pod + "spec: {containers: [{name: x, image: x, resources: {limits: {cpu: '1e-999999999'}}}]}",
 		"many labels":      pod + "  labels:\n" + strings.Repeat("    a_: b\n", 10000),
-		"dup in alias":     "a: &a {x: 1, x: 2}\nb: [" + strings.Repeat("*a,", 10_000) + "]\n",
+		"volumes":          pod + "spec:\n  volumes:\n" + many("  - {name: volume-%d}\n") + "  containers:\n  - name: x\n    volumeMounts:\n" + many("    - {name: volumf-%d, mountPath: /%[1]d}\n"),
+		"paths": pod + "spec:\n  volumes:\n  - name: v\n    configMap:\n      name: ''\n      items:\n" + many("      - {key: k, path: a/%d/b}\n") +
+			"      - {key: k, path: " + strings.Repeat("a/", 1<<19) + "}\n",
+		"references":      pod + "spec:\n  containers:\n  - name: x\n    env:\n" + many("    - {name: A%d, valueFrom: {secretKeyRef: {name: s%[1]d, key: k}}}\n"),
+		"containers":      pod + "spec:\n  containers:\n" + many("  - {name: c-%d, env: [{name: A, valueFrom: {resourceFieldRef: {containerName: d-%[1]d, resource: limit.cpu}}}]}\n"),
+		"ports":           pod + "spec:\n  containers:\n  - name: x\n    livenessProbe: {httpGet: {port: nope}}\n    ports:\n" + many("    - {name: p%d, containerPort: 1}\n"),
+		"sysctls":         pod + "spec:\n  securityContext:\n    sysctls:\n" + many("    - {name: net.ipv4.tcp_keepalive_time_%d}\n"),
+		"data keys":       config + "data:\n" + many("  password%d..: x\n") + "  '!': x\n",
+		"secret lines":    config + "data:\n  '!': x\n  a: |\n" + strings.Repeat("    password: x\n", 50_000),
+		"one secret line": config + "data: {'!': x, a: 'password" + strings.Repeat(" ", 1<<20) + ": x'}\n",
+		"large value":     config + "data: {a: " + text("x") + "}\n",
+		"objects":         strings.Repeat(config+"---\n", MaxDocuments+1),
+		"dup in alias":    "a: &a {x: 1, x: 2}\nb: [" + strings.Repeat("*a,", 10_000) + "]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			runtime.GC()
@@ -75,7 +95,7 @@ func TestHostileFilesAreBounded(t *testing.T) {
 			if took > 30*time.Second || mib > 1024 {
 				t.Errorf("took %v and allocated %d MiB", took, mib)
 			}
-			if !r.Failed() || len(r.Pods) > 0 {
+			if !r.Failed() || len(r.Pods)+len(r.Objects) > 0 {
 				t.Error("a hostile file was taken")
 			}
 			if len(r.Problems) > maxProblems+1 {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // setDefaults fills in what the API server would (k8s.io/kubernetes pkg/apis/core/v1, defaults.go), and the node's name as
@@ -34,12 +35,46 @@ func setDefaults(pod *corev1.Pod, nodeName string) {
 		if v.HostPath != nil && v.HostPath.Type == nil {
 			v.HostPath.Type = new(corev1.HostPathUnset)
 		}
+		defaultVolume(v)
 	}
 	for i := range spec.InitContainers {
 		defaultContainer(&spec.InitContainers[i], spec.HostNetwork)
 	}
 	for i := range spec.Containers {
 		defaultContainer(&spec.Containers[i], spec.HostNetwork)
+	}
+}
+
+// defaultMode is the mode of files that are written from data: the API has one for each kind of volume, all alike.
+const defaultMode = corev1.ConfigMapVolumeSourceDefaultMode
+
+func defaultVolume(v *corev1.Volume) {
+	mode := func(field **int32) {
+		if *field == nil {
+			*field = new(defaultMode)
+		}
+	}
+	var facts []corev1.DownwardAPIVolumeFile
+	switch {
+	case v.ConfigMap != nil:
+		mode(&v.ConfigMap.DefaultMode)
+	case v.Secret != nil:
+		mode(&v.Secret.DefaultMode)
+	case v.DownwardAPI != nil:
+		mode(&v.DownwardAPI.DefaultMode)
+		facts = v.DownwardAPI.Items
+	case v.Projected != nil:
+		mode(&v.Projected.DefaultMode)
+		for _, s := range v.Projected.Sources {
+			if s.DownwardAPI != nil {
+				facts = append(facts, s.DownwardAPI.Items...)
+			}
+		}
+	}
+	for i := range facts {
+		if facts[i].FieldRef != nil {
+			setDefault(&facts[i].FieldRef.APIVersion, "v1")
+		}
 	}
 }
 
@@ -61,8 +96,14 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 		}
 	}
 	for i := range c.Env {
-		if f := c.Env[i].ValueFrom; f != nil && f.FieldRef != nil && f.FieldRef.APIVersion == "" {
-			f.FieldRef.APIVersion = "v1"
+		if f := c.Env[i].ValueFrom; f != nil && f.FieldRef != nil {
+			setDefault(&f.FieldRef.APIVersion, "v1")
+		}
+	}
+	for _, list := range []corev1.ResourceList{c.Resources.Limits, c.Resources.Requests} {
+		for name, q := range list {
+			q.RoundUp(resource.Milli)
+			list[name] = q
 		}
 	}
 	for name, limit := range c.Resources.Limits {
@@ -79,6 +120,13 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 			defaultProbe(p)
 		}
 	}
+	if l := c.Lifecycle; l != nil {
+		for _, h := range []*corev1.LifecycleHandler{l.PostStart, l.PreStop} {
+			if h != nil {
+				defaultGet(h.HTTPGet)
+			}
+		}
+	}
 }
 
 func defaultProbe(p *corev1.Probe) {
@@ -90,14 +138,22 @@ func defaultProbe(p *corev1.Probe) {
 			*d.field = d.value
 		}
 	}
-	if p.HTTPGet != nil {
-		setDefault(&p.HTTPGet.Path, "/")
-		setDefault(&p.HTTPGet.Scheme, corev1.URISchemeHTTP)
+	defaultGet(p.HTTPGet)
+}
+
+func defaultGet(g *corev1.HTTPGetAction) {
+	if g != nil {
+		setDefault(&g.Path, "/")
+		setDefault(&g.Scheme, corev1.URISchemeHTTP)
 	}
 }
 
-// pullPolicy is Always for the tag latest and for no tag at all, because either may move; a digest alone never does.
+// pullPolicy is Always for the tag latest and for no tag at all, because either may move; a digest alone never does. The API looks for no
+// tag in what is no image.
 func pullPolicy(image string) corev1.PullPolicy {
+	if imageReference(image) != "" {
+		return corev1.PullIfNotPresent
+	}
 	if _, tag, digest := splitImage(image); tag == "latest" || tag == "" && digest == "" {
 		return corev1.PullAlways
 	}

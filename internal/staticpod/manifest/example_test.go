@@ -6,8 +6,8 @@ import (
 	"nodeagent/internal/staticpod/manifest"
 )
 
-// A pod and the ConfigMap that it mounts, as they are written for a cluster: neither a kubelet nor this version reads the
-// ConfigMap from a file.
+// A pod and the ConfigMap that it mounts, as they are written for a cluster. A kubelet reads neither the second document nor a pod that
+// refers to a ConfigMap.
 func ExampleParse() {
 	const grafana = `apiVersion: v1
 kind: ConfigMap
@@ -15,7 +15,10 @@ metadata:
   name: grafana-datasources
 data:
   prometheus.yaml: |
-    datasources: [{name: Prometheus, type: prometheus, url: "http://localhost:9090"}]
+    datasources:
+    - name: Prometheus
+      url: "http://localhost:9090"
+      password: s3cret
 ---
 apiVersion: v1
 kind: Pod
@@ -31,13 +34,17 @@ spec:
   volumes:
   - name: datasources
     configMap:
-      name: grafana-datasources
+      nam: grafana-datasources
 `
 	r := manifest.Parse("grafana.yaml", []byte(grafana), manifest.Options{NodeName: "node1"})
 	for _, p := range r.Problems {
 		fmt.Println(p)
 	}
+	for _, o := range r.Objects {
+		fmt.Println(o.Key())
+	}
 	// Output:
-	// grafana.yaml:2:7: kind: ConfigMap documents are not served by this version; put the data into a file on this node and mount it with a hostPath volume
-	// grafana.yaml:22:5: spec.volumes[0].configMap: not supported by this version; put the data into a file on this node and mount it with a hostPath volume
+	// grafana.yaml:10: warning: data.prometheus.yaml: line 4 of the value looks like a secret (password), and a ConfigMap is no place for one; put it into a Secret, in a file of mode 0600
+	// grafana.yaml:26:7: spec.volumes[0].configMap.nam: unknown field; did you mean name?
+	// ConfigMap default/grafana-datasources
 }

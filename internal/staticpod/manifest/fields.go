@@ -1,6 +1,9 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Support is what this version's run mode does with a field.
 type Support int
@@ -27,25 +30,34 @@ type Field struct {
 	// Path has [] for an index and * for any key of a mapping.
 	Path    string
 	Support Support
-	// Advice says what to use instead, or why the field has no meaning here.
+	// Advice says what to use instead, or why the field has no meaning here. Of a supported field it tells the limits.
 	Advice string
 	// Values of a refused or ignored field mean what happens anyway and are taken in silence. Of a supported field, they
-	// are the only ones taken.
+	// are the only ones taken; with Others, the only ones with an effect.
 	Values []string
-	// Kubelet says why a kubelet of 1.34 or newer refuses the field in a static pod; empty when it takes it.
-	Kubelet string
+	// Others is true of a supported field whose values beyond Values are ignored with a warning instead of refused.
+	Others bool
+	// Kubelet says why a kubelet of 1.34 or newer refuses the field in a static pod; empty when it takes it. Instead says
+	// what to do about that where Advice does not.
+	Kubelet, Instead string
+	// Proof names the test that shows a supported field's effect (proofs.go); empty where there is none.
+	Proof string
 }
 
 // Fields gives the table: every field of a Pod, those of containers and of volumes included, that lies outside what is
 // refused or ignored as a whole.
 func Fields() []Field { return slices.Clone(table) }
 
-var table = slices.Concat(podFields, podSpecFields, containerFields("spec.containers[]"), referenceFields("spec.initContainers[]"), volumeFields)
+var table = proved(slices.Concat(podFields, podSpecFields, podSecurityFields, containerFields(initContainers), containerFields(containers), volumeFields))
 
 var tableByPath = func() map[string]Field {
 	m := make(map[string]Field, len(table))
 	for _, f := range table {
 		m[f.Path] = f
+	}
+	// A ConfigMap's and a Secret's own; their metadata is a Pod's.
+	for _, path := range []string{"data", "binaryData", "stringData", "immutable", "type"} {
+		m[path] = supported(path)
 	}
 	return m
 }()
@@ -60,7 +72,14 @@ const (
 	byServer    = "the API server sets it; it has no meaning in a file"
 	refers      = "a kubelet refuses a static pod that refers to "
 	dataAsFile  = "put the data into a file on this node and mount it with a hostPath volume"
+	secretFile  = dataAsFile + " of mode 0600"
 	envAsValue  = "write the value with env"
+	noAccount   = "mount a kubeconfig with a hostPath volume"
+	noDevice    = "mount the device with a hostPath volume of type CharDevice"
+	ownedByRoot = "the files belong to root; use securityContext.fsGroup to give them to a group"
+
+	initContainers = "spec.initContainers[]"
+	containers     = "spec.containers[]"
 )
 
 func supported(path string) Field { return Field{Path: path, Support: Supported} }
@@ -71,8 +90,17 @@ func refused(path, advice string, harmless ...string) Field {
 	return Field{Path: path, Advice: advice, Values: harmless}
 }
 
-// kubelet adds why a kubelet refuses the field too.
-func (f Field) kubelet(why string) Field { f.Kubelet = why; return f }
+// kubelet adds why a kubelet refuses the field, and what to do then where that is not the field's own advice.
+func (f Field) kubelet(why string, instead ...string) Field {
+	f.Kubelet, f.Instead = why, strings.Join(instead, "; ")
+	return f
+}
+
+// but tells the limits of a supported field.
+func (f Field) but(limits string) Field { f.Advice = limits; return f }
+
+// others ignores what is none of a supported field's values.
+func (f Field) others() Field { f.Others = true; return f }
 
 // only restricts a supported field to some values.
 func (f Field) only(advice string, values ...string) Field {
@@ -91,79 +119,15 @@ var podFields = []Field{
 	supported("metadata.namespace"),
 	supported("metadata.labels"),
 	supported("metadata.annotations"),
-	refused("metadata.generateName", "give the pod a fixed name with metadata.name", ""),
+	refused("metadata.generateName", "write a fixed name with metadata.name", ""),
 	ignored("metadata.selfLink", byServer, ""),
-	ignored("metadata.uid", "the agent derives the UID from namespace, name and node", ""),
+	ignored("metadata.uid", "the agent derives a pod's UID from namespace, name and node", ""),
 	ignored("metadata.resourceVersion", byServer, ""),
 	ignored("metadata.generation", byServer, "0"),
 	ignored("metadata.creationTimestamp", byServer),
-	ignored("metadata.deletionTimestamp", byServer+"; remove the file to stop the pod"),
+	ignored("metadata.deletionTimestamp", byServer+"; to be rid of the object, remove it from the folder"),
 	ignored("metadata.deletionGracePeriodSeconds", byServer),
 	ignored("metadata.ownerReferences", byServer),
 	ignored("metadata.finalizers", byServer),
 	ignored("metadata.managedFields", byServer),
-}
-
-var podSpecFields = []Field{
-	supported("spec.containers"),
-	refused("spec.initContainers", "do the work in the container's own command, or in a systemd unit before the agent"),
-	refused("spec.ephemeralContainers", "enter a running container with: crictl exec").kubelet("a kubelet refuses ephemeral containers in a new pod"),
-	supported("spec.restartPolicy"),
-	supported("spec.terminationGracePeriodSeconds"),
-	refused("spec.activeDeadlineSeconds", "wrap the command in: timeout SECONDS"),
-	supported("spec.dnsPolicy").only("for another one, mount a resolv.conf of your own at /etc/resolv.conf with a hostPath volume of type File", "Default", "ClusterFirst", "ClusterFirstWithHostNet"),
-	refused("spec.dnsConfig", "mount a resolv.conf of your own at /etc/resolv.conf with a hostPath volume of type File", "{}"),
-	refused("spec.hostAliases", "mount a hosts file of your own at /etc/hosts with a hostPath volume of type File"),
-	supported("spec.hostNetwork"),
-	supported("spec.hostPID"),
-	supported("spec.hostIPC"),
-	supported("spec.shareProcessNamespace"),
-	refused("spec.hostUsers", "pods share the node's user namespace; remove it", "true"),
-	supported("spec.hostname"),
-	refused("spec.subdomain", "set the full name with hostname, or remove it", ""),
-	refused("spec.setHostnameAsFQDN", "remove it; the host name is spec.hostname", "false"),
-	refused("spec.hostnameOverride", "use spec.hostname", ""),
-	supported("spec.runtimeClassName"),
-	supported("spec.os"),
-	supported("spec.os.name").only("this node runs Linux", "linux"),
-	refused("spec.resources", "set resources on each container", "{}"),
-	refused("spec.imagePullSecrets", "give the runtime the credentials (containerd: config_path and hosts.toml, or registry.configs), or import the image").kubelet(refers + "secrets (via imagePullSecrets)"),
-	refused("spec.resourceClaims", "mount the device with a hostPath volume of type CharDevice").kubelet(refers + "resourceclaims"),
-	refused("spec.serviceAccountName", "mount a kubeconfig with a hostPath volume", "").kubelet(refers + "serviceaccounts"),
-	refused("spec.serviceAccount", "mount a kubeconfig with a hostPath volume", "").kubelet(refers + "serviceaccounts"),
-	ignored("spec.automountServiceAccountToken", "a static pod has no service account", "false"),
-	ignored("spec.enableServiceLinks", "there are no Services to link here", "false"),
-
-	ignored("spec.nodeName", "the pod runs on this node", ""),
-	ignored("spec.nodeSelector", byScheduler, "{}"),
-	ignored("spec.affinity", byScheduler, "{}"),
-	ignored("spec.tolerations", byScheduler),
-	ignored("spec.topologySpreadConstraints", byScheduler),
-	ignored("spec.schedulerName", byScheduler, "", "default-scheduler"),
-	ignored("spec.schedulingGates", byScheduler),
-	ignored("spec.schedulingGroup", byScheduler, "{}"),
-	ignored("spec.overhead", byScheduler, "{}"),
-	// Both stand in every manifest that kubeadm writes.
-	ignored("spec.priorityClassName", "nothing is preempted or evicted here", "", "system-node-critical", "system-cluster-critical"),
-	ignored("spec.priority", "nothing is preempted or evicted here", "0", "2000000000", "2000001000"),
-	ignored("spec.preemptionPolicy", "nothing is preempted here"),
-	ignored("spec.readinessGates", "there are no Services here that would wait for them"),
-	ignored("spec.evictionResponders", "nothing is evicted here"),
-
-	supported("spec.securityContext"),
-	supported("spec.securityContext.runAsUser"),
-	supported("spec.securityContext.runAsGroup"),
-	supported("spec.securityContext.runAsNonRoot"),
-	supported("spec.securityContext.supplementalGroups"),
-	refused("spec.securityContext.supplementalGroupsPolicy", "the groups of the image are merged; remove it", "Merge"),
-	refused("spec.securityContext.fsGroup", "give the files of the volume to the group on the node, and add the group with supplementalGroups"),
-	refused("spec.securityContext.fsGroupChangePolicy", "remove it; fsGroup is not supported either"),
-	refused("spec.securityContext.sysctls", "set them on the node with /etc/sysctl.d and use hostNetwork"),
-	supported("spec.securityContext.seccompProfile"),
-	supported("spec.securityContext.seccompProfile.type").only("use RuntimeDefault", "RuntimeDefault", "Unconfined"),
-	refused("spec.securityContext.seccompProfile.localhostProfile", "use type RuntimeDefault", ""),
-	refused("spec.securityContext.appArmorProfile", "remove it; the runtime's default profile applies where AppArmor is on"),
-	refused("spec.securityContext.seLinuxOptions", "remove it; label the host's files for container_t with chcon where SELinux is on", "{}"),
-	refused("spec.securityContext.seLinuxChangePolicy", "remove it; SELinux options are not supported either"),
-	refused("spec.securityContext.windowsOptions", "remove it; this node runs Linux", "{}"),
 }

@@ -22,7 +22,7 @@ func TestEveryFieldHasARow(t *testing.T) {
 			}
 			typ = typ.Elem()
 		}
-		if typ.Kind() != reflect.Struct || typ == quantityType || typ == timeType {
+		if typ.Kind() != reflect.Struct || typ == quantityType || typ == timeType || typ == intOrStringType {
 			return
 		}
 		for name, ft := range w.fieldsOf(typ) {
@@ -41,16 +41,37 @@ func TestEveryFieldHasARow(t *testing.T) {
 	walk(reflect.TypeFor[corev1.Pod](), "")
 
 	for _, row := range Fields() {
-		below := func(what string) bool { return strings.HasPrefix(row.Path, what+".") }
 		// Rows below a refused field serve kubelet mode; rows of resource lists name map keys.
-		if !seen[row.Path] && row.Kubelet == "" && !strings.Contains(row.Path, ".resources.") && !below("spec.initContainers[]") {
+		if !seen[row.Path] && row.Kubelet == "" && !strings.Contains(row.Path, ".resources.") {
 			t.Errorf("the row %s is no field of a Pod", row.Path)
 		}
 		if row.Support != Supported && row.Advice == "" {
 			t.Errorf("%s is %s without a word of advice", row.Path, row.Support)
 		}
+		if row.Kubelet != "" && row.Advice == "" && row.Instead == "" {
+			t.Errorf("%s is refused by a kubelet without a word of what to do", row.Path)
+		}
+		if row.Others && (row.Support != Supported || len(row.Values) == 0) {
+			t.Errorf("%s ignores other values and names none that count", row.Path)
+		}
 	}
-	if len(tableByPath) != len(Fields()) {
+	if len(tableByPath) != len(Fields())+5 { // the five of ConfigMaps and Secrets
 		t.Errorf("%d rows for %d paths: a path stands in the table twice", len(Fields()), len(tableByPath))
+	}
+}
+
+// TestProofsAreOfSupportedFields: a proof whose field was renamed or refused would prove nothing.
+func TestProofsAreOfSupportedFields(t *testing.T) {
+	for path, test := range proofs {
+		row, ok := rowAt(path)
+		if !ok || row.Support != Supported || row.Proof != test || !strings.HasPrefix(test, "Test") {
+			t.Errorf("%s is proved by %q: row %+v", path, test, row)
+		}
+	}
+	rows := proved([]Field{supported(containers + ".name"), supported(initContainers + ".name"), refused(containers+".tty", "x")})
+	for i, f := range rows {
+		if f.Proof != proofs[containers+".name"] && i < 2 || i == 2 && f.Proof != "" {
+			t.Errorf("%+v", f)
+		}
 	}
 }

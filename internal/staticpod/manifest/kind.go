@@ -3,15 +3,15 @@ package manifest
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
-// isPod checks that a document is a v1 Pod, and says of the other kinds that people put here what to do.
-func isPod(s *sink, value any, at place, o Options) bool {
+// kindOf gives the kind of a document if it is one that is read, Pod, and in run mode ConfigMap and Secret. Of the other kinds
+// that people put here it says what to do.
+func kindOf(s *sink, value any, at place, o Options) string {
 	m, ok := value.(map[string]any)
 	if !ok {
 		s.at(at, "expected a mapping with apiVersion, kind, metadata and spec", "")
-		return false
+		return ""
 	}
 	version, versionOK := m["apiVersion"].(string)
 	kind, kindOK := m["kind"].(string)
@@ -28,27 +28,28 @@ func isPod(s *sink, value any, at place, o Options) bool {
 		refuse("apiVersion", "required", instead(m, "apiVersion", "v1"))
 	}
 	if s.errors > 0 && (kind == "" || version == "") {
-		return false
+		return ""
+	}
+	read := []string{"Pod", kindConfigMap, kindSecret}
+	if o.Mode == Kubelet {
+		read = read[:1]
+	}
+	if slices.Contains(read, kind) {
+		if version != "v1" {
+			refuse("apiVersion", "a "+kind+" has apiVersion v1, got "+quoted(version), "write apiVersion: v1")
+			return ""
+		}
+		return kind
 	}
 	switch kind {
-	case "Pod":
-		if version != "v1" {
-			refuse("apiVersion", "a Pod has apiVersion v1, got "+quoted(version), "write apiVersion: v1")
-			return false
-		}
-		return true
-	case "List", "PodList":
-		fix := "write each Pod as a document of its own, with --- between them"
+	case "List", "PodList", "ConfigMapList", "SecretList":
+		fix := "write each object as a document of its own, with --- between them"
 		if o.Mode == Kubelet {
 			fix = "write each Pod into a file of its own"
 		}
 		refuse("kind", "a "+kind+" is not read", fix)
-	case "ConfigMap", "Secret":
-		if o.Mode == Run {
-			s.at(at.field("kind"), kind+" documents are not served by this version", dataAsFile)
-		} else {
-			refuse("kind", "a "+kind+" is not a Pod", dataAsFile)
-		}
+	case kindConfigMap, kindSecret:
+		refuse("kind", "a "+kind+" is not a Pod", dataAsFile)
 	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob":
 		template := "spec.template"
 		if kind == "CronJob" {
@@ -56,13 +57,16 @@ func isPod(s *sink, value any, at place, o Options) bool {
 		}
 		refuse("kind", "a "+kind+" needs a controller, and there is none here", "write a Pod with the metadata and spec of its "+template+", and a metadata.name")
 	default:
-		fix := "remove the document"
-		if strings.EqualFold(kind, "Pod") || nearest(kind, []string{"Pod"}) != "" {
-			fix = "did you mean Pod?"
+		fix, what := "remove the document", "is not a Pod"
+		if o.Mode == Run {
+			what = "is no Pod, ConfigMap or Secret"
 		}
-		refuse("kind", quoted(kind)+" is not a Pod", fix)
+		if near := s.near(kind, read); near != "" {
+			fix = "did you mean " + near + "?"
+		}
+		refuse("kind", quoted(kind)+" "+what, fix)
 	}
-	return false
+	return ""
 }
 
 // instead says what to write for a missing key, and which key was probably meant to be it.

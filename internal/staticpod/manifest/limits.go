@@ -14,6 +14,7 @@ const (
 	maxNodes      = 200_000 // upper bound of YAML nodes in one file, estimated before parsing
 	maxAliasBytes = 1 << 20 // what aliases may add to a document when they are expanded
 	maxProblems   = 100     // problems reported for a file; the last one says how many more there are
+	maxCandidates = 500     // words that one is compared with to guess which was meant
 	maxQuoted     = 80      // characters of a user's text repeated in a message
 )
 

@@ -5,18 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
-	kyaml "sigs.k8s.io/yaml"
 )
 
 // Mode says who will run the pods.
@@ -52,9 +47,10 @@ type Pod struct {
 // Key is "namespace/name".
 func (p Pod) Key() string { return p.Namespace + "/" + p.Name }
 
-// Result is what a file holds. Pods and Problems are both in the file's order.
+// Result is what a file holds. Pods, Objects and Problems are each in the file's order.
 type Result struct {
 	Pods     []Pod
+	Objects  []Object // none in kubelet mode
 	Problems []Problem
 }
 
@@ -67,33 +63,34 @@ func (r Result) Failed() bool {
 // NodePodName is the name under which the API server and a kubelet know a static pod of this node.
 func NodePodName(name, nodeName string) string { return name + "-" + strings.ToLower(nodeName) }
 
-// Parse reads a manifest file, YAML or JSON. file stands in pods and problems and is not opened. A document with an
-// error yields no pod. Parse never fails otherwise, and the same bytes give the same result.
+// Parse reads a manifest file, YAML or JSON. file stands in pods, objects and problems and is not opened. A document with an
+// error yields nothing. Parse never fails otherwise, and the same bytes give the same result.
 func Parse(file string, data []byte, o Options) Result {
 	s := &sink{file: file}
-	r := Result{Pods: pods(s, data, o)}
+	var r Result
+	documents(s, data, o, &r)
 	r.Problems = s.sorted()
 	return r
 }
 
-func pods(s *sink, data []byte, o Options) []Pod {
+func documents(s *sink, data []byte, o Options, r *Result) {
 	if !bounded(s, data) {
-		return nil
+		return
 	}
 	docs := split(data, MaxDocuments+1)
 	if len(docs) > MaxDocuments {
 		s.add(Problem{Line: docs[MaxDocuments].line, Message: fmt.Sprintf("more than %d documents", MaxDocuments), Fix: "split the file"})
-		return nil
+		return
 	}
 	filled := slices.DeleteFunc(slices.Clone(docs), func(d document) bool { return d.empty })
 	if len(filled) == 0 {
 		s.add(Problem{Line: 1, Message: "the file holds no document", Fix: "write a Pod, or remove the file to stop what ran from it"})
-		return nil
+		return
 	}
 	if o.Mode == Kubelet {
 		if docs[0].empty {
 			s.add(Problem{Line: docs[0].line, Message: "the first document is empty, and a kubelet reads no other", Fix: "remove the --- above the Pod"})
-			return nil
+			return
 		}
 		if n := len(filled) - 1; n > 0 {
 			s.document = filled[1].number
@@ -101,22 +98,38 @@ func pods(s *sink, data []byte, o Options) []Pod {
 		}
 		filled = filled[:1]
 	}
-	var out []Pod
-	first := map[string]int{}
+	first := map[ObjectKey]int{}
 	for _, d := range filled {
 		s.document, s.errors, s.faulty = d.number, 0, map[string]bool{}
-		pod, at, ok := parseDocument(s, d, o)
-		if !ok {
+		kind, value, raw, at := open(s, d, o)
+		key, keep := ObjectKey{Kind: kind}, func() {}
+		switch kind {
+		case "":
+			continue
+		case "Pod":
+			pod, ok := parsePod(s, value, raw, at, o)
+			if !ok {
+				continue
+			}
+			key.Namespace, key.Name, keep = pod.Namespace, pod.Name, func() { r.Pods = append(r.Pods, pod) }
+		default:
+			object, ok := parseObject(s, kind, value, raw, at, o)
+			if !ok {
+				continue
+			}
+			key, keep = object.Key(), func() { r.Objects = append(r.Objects, object) }
+		}
+		if line, taken := first[key]; taken {
+			what := "the pod " + key.Namespace + "/" + key.Name
+			if kind != "Pod" {
+				what = "the " + key.String()
+			}
+			s.at(at.field("metadata").field("name"), fmt.Sprintf("%s stands in this file already, on line %d", what, line), "rename one, or remove it")
 			continue
 		}
-		if line, taken := first[pod.Key()]; taken {
-			s.at(at.field("metadata").field("name"), fmt.Sprintf("the pod %s stands in this file already, on line %d", pod.Key(), line), "rename one, or remove it")
-			continue
-		}
-		first[pod.Key()] = at.line
-		out = append(out, pod)
+		first[key] = at.line
+		keep()
 	}
-	return out
 }
 
 // bounded checks what must hold before anything is parsed.
@@ -138,7 +151,7 @@ func bounded(s *sink, data []byte) bool {
 		}
 	}
 	if nodes > maxNodes && structure(data) > maxNodes {
-		s.add(Problem{Message: fmt.Sprintf("the file may hold more than %d values", maxNodes), Fix: "keep data out of manifests"})
+		s.add(Problem{Message: fmt.Sprintf("the file may hold more than %d values", maxNodes), Fix: "split the file"})
 		return false
 	}
 	return true
@@ -175,8 +188,8 @@ func invalidUTF8(data []byte) int {
 	return -1
 }
 
-// parseDocument gives the pod of one document and where it stands, or adds to s why there is none.
-func parseDocument(s *sink, d document, o Options) (Pod, place, bool) {
+// open reads a document as far as its kind, or adds to s why there is none.
+func open(s *sink, d document, o Options) (kind string, value any, raw []byte, at place) {
 	value, raw, at, duplicates, err := read(d)
 	if err != nil {
 		var p *placed
@@ -184,7 +197,7 @@ func parseDocument(s *sink, d document, o Options) (Pod, place, bool) {
 			p = &placed{line: d.line, message: err.Error()}
 		}
 		s.add(Problem{Line: p.line, Column: p.col, Message: p.message, Fix: p.fix})
-		return Pod{}, place{}, false
+		return "", nil, nil, place{}
 	}
 	for _, dup := range duplicates[:min(len(duplicates), maxProblems)] {
 		in, _ := at.pathTo(dup.in)
@@ -197,30 +210,39 @@ func parseDocument(s *sink, d document, o Options) (Pod, place, bool) {
 			s.at(p, message, "keep one")
 		}
 	}
-	if !isPod(s, value, at, o) {
-		return Pod{}, place{}, false
-	}
-	w := &walker{sink: s, opts: o, fields: map[reflect.Type]map[string]reflect.Type{}}
-	w.walk(reflect.TypeFor[corev1.Pod](), value, at, "", true)
+	return kindOf(s, value, at, o), value, raw, at
+}
 
+// decode holds a document's values against the type of into and decodes them. It is false if that could not be done.
+func decode(s *sink, value any, raw []byte, at place, o Options, into any) bool {
+	w := &walker{sink: s, opts: o, fields: map[reflect.Type]map[string]reflect.Type{}}
+	w.walk(reflect.TypeOf(into).Elem(), value, at, "", true)
 	if w.pruned {
 		// What decoded into value encodes again.
 		raw, _ = json.Marshal(value)
 	}
-	spec := &corev1.Pod{}
-	if _, err := kjson.UnmarshalStrict(raw, spec, kjson.DisallowUnknownFields); err != nil {
-		// The walk has reported this with its place; this is for what it may have missed.
+	if _, err := kjson.UnmarshalStrict(raw, into, kjson.DisallowUnknownFields); err != nil {
+		// The walk has reported this with its place; this is for what it may have missed. The error may hold a value.
 		if s.errors == 0 {
-			s.at(at, "decode the pod: "+short(err.Error()), "")
+			s.at(at, "the document cannot be decoded", "")
 		}
-		return Pod{}, place{}, false
+		return false
+	}
+	return true
+}
+
+// parsePod gives the pod of one document, or adds to s why there is none.
+func parsePod(s *sink, value any, raw []byte, at place, o Options) (Pod, bool) {
+	spec := &corev1.Pod{}
+	if !decode(s, value, raw, at, o, spec) {
+		return Pod{}, false
 	}
 	setDefaults(spec, o.NodeName)
 	validator{sink: s, opts: o}.pod(spec, at)
 	if s.errors > 0 {
-		return Pod{}, place{}, false
+		return Pod{}, false
 	}
-	return Pod{File: s.file, Document: d.number, Namespace: spec.Namespace, Name: spec.Name, Hash: hashOf(value), Spec: spec}, at, true
+	return Pod{File: s.file, Document: s.document, Namespace: spec.Namespace, Name: spec.Name, Hash: hashOf(value), Spec: spec}, true
 }
 
 // read gives a document's values, their JSON and their places.
@@ -262,113 +284,4 @@ func jsonBody(text []byte) ([]byte, int) {
 		return nil, 0
 	}
 	return text, skipped
-}
-
-func readYAML(text []byte, base int) (*node, []duplicate, error) {
-	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	err := dec.Decode(&doc)
-	if errors.Is(err, io.EOF) {
-		return nil, nil, &placed{line: base + 1, message: "the document is empty"}
-	}
-	if err == nil {
-		// YAML ends lines at characters that split does not, and the parser stops at the end of the first document: what
-		// follows would be dropped without a word.
-		var more yaml.Node
-		switch err = dec.Decode(&more); {
-		case errors.Is(err, io.EOF):
-			err = nil
-		case err == nil:
-			return nil, nil, &placed{line: base + more.Line, message: "a second document begins inside this one", fix: "end every line with a plain line feed"}
-		}
-	}
-	if err != nil {
-		e := yamlError(err, text, base)
-		if strings.Contains(e.message, notExpected) {
-			e.line = brokenLine(text, base, e.line)
-		}
-		return nil, nil, e
-	}
-	return yamlTree(&doc, base)
-}
-
-// notExpected begins the errors of the parser proper, as against those of its scanner.
-const notExpected = "did not find expected"
-
-// brokenLine finds the line on which the text breaks, where the parser named the line on which the broken block begins.
-func brokenLine(text []byte, base, begins int) int {
-	if bytes.IndexByte(text, '&') >= 0 && bytes.IndexByte(text, '*') >= 0 {
-		return begins // the other parser expands aliases, whose bounds cannot be checked without a tree
-	}
-	_, err := kyaml.YAMLToJSON(text)
-	if err == nil || !strings.Contains(err.Error(), notExpected) {
-		return begins
-	}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		// It counts lines from 0 in these errors, and the end of the text as a line of its own.
-		n, _ := strconv.Atoi(m[1])
-		return base + min(n+1, 1+bytes.Count(bytes.TrimRight(text, "\r\n"), []byte("\n")))
-	}
-	return begins
-}
-
-// yamlValues gives the document as JSON through the decoder that a kubelet uses, so that a value means here what it means
-// there (yes is a boolean, 0644 is octal).
-func yamlValues(text []byte, base int) ([]byte, error) {
-	raw, err := kyaml.YAMLToJSON(text)
-	if err != nil {
-		return nil, yamlError(err, text, base)
-	}
-	return raw, nil
-}
-
-var (
-	yamlLine   = regexp.MustCompile(`line ([0-9]+): `)
-	yamlAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
-	yamlEchoed = regexp.MustCompile("`[^`]*`")
-)
-
-// yamlHints answers the parser's words with what is mostly the matter.
-var yamlHints = []struct{ words, hint string }{
-	{"cannot start any token", "YAML takes no tabs for indentation, and a value that begins with @ or ` needs quotes"},
-	{"mapping values are not allowed", "check the indentation, and quote a value that holds a colon and a space"},
-	{"did not find expected key", "check the indentation of this line and the ones above"},
-	{"did not find expected '-' indicator", "check the indentation of this line and the ones above"},
-	{"could not find expected ':'", "a key needs a colon and a space after it"},
-	{"did not find expected ',' or", "close the bracket or the brace"},
-	{"found unexpected end of stream", "close the quote; the file may be cut short"},
-	{"unknown anchor", "define it with & above, in the same document"},
-}
-
-// yamlError gives a parser's error its place in the file, without the values that some of them repeat.
-func yamlError(err error, text []byte, base int) *placed {
-	e := &placed{line: base + 1, message: strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")}
-	if strings.HasPrefix(e.message, "unsupported map key") {
-		e.message = "a key must be a string"
-		return e
-	}
-	if m := yamlLine.FindStringSubmatch(e.message); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			e.line = base + n
-		}
-		e.message = strings.Replace(e.message, m[0], "", 1)
-	}
-	if m := yamlAnchor.FindStringSubmatch(e.message); m != nil {
-		if i := bytes.Index(text, []byte("*"+m[1])); i >= 0 {
-			e.line += bytes.Count(text[:i], []byte("\n"))
-		}
-	}
-	if strings.Contains(e.message, "json: unsupported value") {
-		e.message = "a number is infinite, or is none"
-		return e
-	}
-	e.message = strings.TrimPrefix(e.message, "yaml: ")
-	e.message = "not valid YAML: " + short(yamlEchoed.ReplaceAllString(strings.Join(strings.Fields(e.message), " "), "a value"))
-	for _, h := range yamlHints {
-		if strings.Contains(e.message, h.words) {
-			e.fix = h.hint
-			break
-		}
-	}
-	return e
 }

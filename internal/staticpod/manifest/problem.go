@@ -3,6 +3,7 @@ package manifest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,16 @@ type sink struct {
 	dropped  int             // beyond the bound
 	errors   int             // of the current document
 	faulty   map[string]bool // paths of the current document whose value is known to be bad
+	guesses  int             // of what a word was meant to be, so far
+}
+
+// near is nearest for as often as anyone reads on: a guess costs more than the check before it.
+func (s *sink) near(word string, candidates []string) string {
+	if s.guesses >= 2*maxProblems || len(candidates) > maxCandidates {
+		return ""
+	}
+	s.guesses++
+	return nearest(word, candidates)
 }
 
 // at adds an error.
@@ -120,6 +131,14 @@ func (s *sink) sorted() []Problem {
 			Fix: "mend the first ones and look again", Warning: !slices.ContainsFunc(out, func(p Problem) bool { return !p.Warning })})
 	}
 	return out
+}
+
+// nearKey is near for the keys of a set.
+func (s *sink) nearKey(word string, set map[string]bool) string {
+	if len(set) > maxCandidates {
+		return ""
+	}
+	return s.near(word, slices.Sorted(maps.Keys(set)))
 }
 
 // quoted gives a user's text for a message: quoted, without control characters, cut when long.

@@ -59,5 +59,8 @@ func report(r Result) string {
 	for _, p := range r.Pods {
 		fmt.Fprintf(&b, "pod %s of document %d\n", p.Key(), p.Document)
 	}
+	for _, o := range r.Objects {
+		fmt.Fprintf(&b, "%s of document %d\n", o.Key(), o.Document)
+	}
 	return b.String()
 }

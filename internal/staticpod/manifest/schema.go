@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -193,14 +194,16 @@ var homes = map[string]string{
 	"terminationGracePeriodSeconds": "spec", "runtimeClassName": "spec", "hostname": "spec", "shareProcessNamespace": "spec",
 	"image": "spec.containers[]", "command": "spec.containers[]", "args": "spec.containers[]", "env": "spec.containers[]",
 	"ports": "spec.containers[]", "volumeMounts": "spec.containers[]", "imagePullPolicy": "spec.containers[]",
-	"livenessProbe": "spec.containers[]", "privileged": "spec.containers[].securityContext", "capabilities": "spec.containers[].securityContext",
+	"livenessProbe": "spec.containers[]", "readinessProbe": "spec.containers[]", "startupProbe": "spec.containers[]", "envFrom": "spec.containers[]",
+	"lifecycle": "spec.containers[]", "resources": "spec.containers[]", "initContainers": "spec", "dnsConfig": "spec", "hostAliases": "spec",
+	"fsGroup": "spec.securityContext", "sysctls": "spec.securityContext", "configMap": "spec.volumes[]", "secret": "spec.volumes[]", "privileged": "spec.containers[].securityContext", "capabilities": "spec.containers[].securityContext",
 	"labels": "metadata", "annotations": "metadata", "namespace": "metadata", "supplementalGroups": "spec.securityContext",
 	"limits": "spec.containers[].resources", "requests": "spec.containers[].resources", "hostPath": "spec.volumes[]", "emptyDir": "spec.volumes[]",
 }
 
 func (w *walker) unknown(key string, parent place, fields map[string]reflect.Type) {
 	fix := ""
-	if near := nearest(key, slices.Sorted(maps.Keys(fields))); near != "" {
+	if near := w.near(key, slices.Sorted(maps.Keys(fields))); near != "" {
 		fix = "did you mean " + near + "?"
 		w.faulty[parent.field(near).path] = w.opts.Mode == Run
 	} else if home := homes[key]; home != "" {
@@ -224,7 +227,7 @@ func (w *walker) apply(r Field, v any, p place) (descend bool) {
 	}
 	if w.opts.Mode == Kubelet {
 		if r.Kubelet != "" && v != "" {
-			w.at(p.atKey(), r.Kubelet, r.Advice)
+			w.at(p.atKey(), r.Kubelet, cmp.Or(r.Instead, r.Advice))
 			return false
 		}
 		return true
@@ -236,8 +239,12 @@ func (w *walker) apply(r Field, v any, p place) (descend bool) {
 	harmless := slices.Contains(r.Values, text)
 	switch r.Support {
 	case Supported:
-		if len(r.Values) > 0 && !harmless {
-			w.bad(p, "this version takes "+list(r.Values)+" only", r.Advice)
+		switch {
+		case len(r.Values) == 0 || harmless:
+		case r.Others:
+			w.warn(p.atKey(), "ignored: "+r.Advice, "")
+		default:
+			w.bad(p, "this version takes "+list(shown(r.Values))+" only", r.Advice)
 		}
 		return true
 	case Ignored:
@@ -250,6 +257,17 @@ func (w *walker) apply(r Field, v any, p place) (descend bool) {
 		}
 	}
 	return false
+}
+
+// shown gives values as they are to be written.
+func shown(values []string) []string {
+	out := slices.Clone(values)
+	for i, v := range out {
+		if v == "" {
+			out[i] = `""`
+		}
+	}
+	return out
 }
 
 // emptyValue is true for what generators leave behind, such as status: {} or initContainers: [].

@@ -106,6 +106,21 @@ func portName(s string) string {
 	return ""
 }
 
+// dataKey checks a key of a ConfigMap or Secret: a file name of at most 253 letters, digits, -, _ and dots.
+func dataKey(s string) string {
+	switch {
+	case s == "":
+		return "required"
+	case len(s) > 253:
+		return fmt.Sprintf("at most 253 characters are allowed, got %d", len(s))
+	case strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(alnum+"-_.", r) }):
+		return quoted(s) + " may hold letters, digits, -, _ and dots"
+	case s == "." || strings.HasPrefix(s, ".."):
+		return quoted(s) + " may not be . or begin with two dots"
+	}
+	return ""
+}
+
 // capability checks the form of a Linux capability's name as the API writes it, without CAP_. Which ones there are depends
 // on the kernel.
 func capability(s string) (message, fix string) {
@@ -141,14 +156,62 @@ func imageReference(s string) string {
 			return bad("a digest is sha256: and 64 hexadecimal digits")
 		}
 	}
+	if len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" {
+		return bad("64 hexadecimal digits are the ID of an image")
+	}
 	registry, path, slash := strings.Cut(name, "/")
-	if !slash || !strings.ContainsAny(registry, ".:") && registry != "localhost" && strings.ToLower(registry) == registry {
+	switch {
+	case slash && (strings.ContainsAny(registry, ".:") || registry == "localhost" || strings.ToLower(registry) != registry):
+		if !registryHost(registry) {
+			return bad("the part in front of the first slash is no host with an optional port")
+		}
+	case slash:
 		path = name
+	default:
+		path = "library/" + name // where Docker Hub has them
+	}
+	if len(path) > 255 {
+		return bad(fmt.Sprintf("a repository may have at most 255 characters, got %d", len(path)))
 	}
 	for part := range strings.SplitSeq(path, "/") {
-		if !word(part, alnumLower, "-_.") || strings.Contains(part, "..") || strings.Contains(part, "___") {
+		if !repositoryPart(part) {
 			return bad("a repository may hold lower-case letters, digits, -, _ and dots, and single slashes")
 		}
 	}
 	return ""
+}
+
+// registryHost checks a host name or an IPv6 address in brackets, with an optional port. The host's case does not count.
+func registryHost(s string) bool {
+	host, port, colon := s, "", false
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		host, port, colon = s[:i], s[i+1:], true
+	}
+	if colon && (port == "" || strings.Trim(port, "0123456789") != "") {
+		return false
+	}
+	if address, ok := strings.CutPrefix(host, "["); ok {
+		address, ok = strings.CutSuffix(address, "]")
+		return ok && address != "" && strings.Trim(address, "0123456789abcdefABCDEF:") == ""
+	}
+	for l := range strings.SplitSeq(host, ".") {
+		if !word(l, alnum, "-") {
+			return false
+		}
+	}
+	return true
+}
+
+// repositoryPart checks what stands between two slashes of a repository: lower-case letters and digits, with one dot, one or two
+// underscores, or dashes between them.
+func repositoryPart(s string) bool {
+	if !word(s, alnumLower, "-_.") {
+		return false
+	}
+	for gap := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(alnumLower, r) }) {
+		if gap != "." && gap != "_" && gap != "__" && strings.Trim(gap, "-") != "" {
+			return false
+		}
+	}
+	return true
 }

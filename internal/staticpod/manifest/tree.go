@@ -13,6 +13,7 @@ import (
 // node is a document's shape with positions. It holds no values: those come from the decoder that a kubelet uses too.
 type node struct {
 	line, col int
+	literal   bool             // a block scalar: its text begins on the next line
 	entries   []entry          // of a mapping, in the order written
 	byKey     map[string]entry // of a mapping; the first of equal keys, merged mappings included
 	items     []*node          // of a sequence
@@ -139,7 +140,7 @@ func (b *yamlBuilder) build(y *yaml.Node) (*node, error) {
 	if n, ok := b.done[y]; ok {
 		return n, nil
 	}
-	n := &node{line: b.base + y.Line, col: y.Column}
+	n := &node{line: b.base + y.Line, col: y.Column, literal: y.Style&yaml.LiteralStyle != 0}
 	switch y.Kind {
 	case yaml.SequenceNode:
 		n.items = make([]*node, 0, len(y.Content))

@@ -3,7 +3,6 @@ package manifest
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,23 +10,24 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-func (v validator) container(c *corev1.Container, spec *corev1.PodSpec, volumes []string, p place) {
+func (v validator) container(c *corev1.Container, spec *corev1.PodSpec, p place) {
 	v.fail(p.field("name"), dnsLabel(c.Name))
 	v.image(c, p.field("image"))
 	oneOf(v, p.field("imagePullPolicy"), c.ImagePullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 	oneOf(v, p.field("terminationMessagePolicy"), c.TerminationMessagePolicy, corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)
 	v.env(c, p.field("env"))
-	v.mounts(c, volumes, p.field("volumeMounts"))
+	v.envFrom(c.EnvFrom, p.field("envFrom"))
+	v.mounts(c, p.field("volumeMounts"))
 	v.resources(c.Resources, p.field("resources"))
 	v.security(c.SecurityContext, spec.SecurityContext, p.field("securityContext"))
 	if l := c.Lifecycle; l != nil {
 		at := p.field("lifecycle")
-		v.hook(l.PostStart, *spec.TerminationGracePeriodSeconds, at.field("postStart"))
-		v.hook(l.PreStop, *spec.TerminationGracePeriodSeconds, at.field("preStop"))
+		v.hook(l.PostStart, *spec.TerminationGracePeriodSeconds, c.Ports, at.field("postStart"))
+		v.hook(l.PreStop, *spec.TerminationGracePeriodSeconds, c.Ports, at.field("preStop"))
 	}
-	v.probe(c.LivenessProbe, true, p.field("livenessProbe"))
-	v.probe(c.ReadinessProbe, false, p.field("readinessProbe"))
-	v.probe(c.StartupProbe, true, p.field("startupProbe"))
+	v.probe(c.LivenessProbe, true, c.Ports, p.field("livenessProbe"))
+	v.probe(c.ReadinessProbe, false, c.Ports, p.field("readinessProbe"))
+	v.probe(c.StartupProbe, true, c.Ports, p.field("startupProbe"))
 }
 
 func (v validator) image(c *corev1.Container, p place) {
@@ -45,71 +45,6 @@ func (v validator) image(c *corev1.Container, p place) {
 			return
 		}
 		v.at(p, m, "")
-	}
-}
-
-// fieldPaths are what the API lets fieldRef read; run mode takes those that are true.
-var fieldPaths = map[string]bool{
-	"metadata.name": true, "metadata.namespace": true, "metadata.uid": true, "spec.nodeName": true, "status.hostIP": true, "status.podIP": true,
-	"spec.serviceAccountName": false, "status.hostIPs": false, "status.podIPs": false,
-}
-
-func (v validator) env(c *corev1.Container, p place) {
-	seen := map[string]bool{}
-	for i := range c.Env {
-		e, at := &c.Env[i], p.index(i)
-		v.fail(at.field("name"), envName(e.Name))
-		if seen[e.Name] && e.Name != "" {
-			v.warn(at.field("name"), quoted(e.Name)+" is set above already; the last one counts", "")
-		}
-		seen[e.Name] = true
-		from := e.ValueFrom
-		if from == nil {
-			continue
-		}
-		if e.Value != "" {
-			v.at(at.field("valueFrom"), "value and valueFrom exclude each other", "keep one")
-		}
-		n := 0
-		for _, set := range []bool{from.FieldRef != nil, from.ResourceFieldRef != nil, from.ConfigMapKeyRef != nil, from.SecretKeyRef != nil, from.FileKeyRef != nil} {
-			if set {
-				n++
-			}
-		}
-		if n != 1 {
-			v.at(at.field("valueFrom"), fmt.Sprintf("exactly one source is required, got %d", n), "")
-		}
-		if from.FieldRef != nil {
-			v.fieldRef(from.FieldRef, at.field("valueFrom").field("fieldRef"))
-		}
-	}
-}
-
-func (v validator) fieldRef(r *corev1.ObjectFieldSelector, p place) {
-	if r.APIVersion != "v1" {
-		v.at(p.field("apiVersion"), "expected v1, got "+quoted(r.APIVersion), "remove it")
-	}
-	at := p.field("fieldPath")
-	for _, prefix := range []string{"metadata.labels['", "metadata.annotations['"} {
-		if key, ok := strings.CutPrefix(r.FieldPath, prefix); ok && strings.HasSuffix(key, "']") {
-			v.fail(at, qualifiedName(strings.ToLower(strings.TrimSuffix(key, "']"))))
-			return
-		}
-	}
-	known := slices.Sorted(maps.Keys(fieldPaths))
-	here, ok := fieldPaths[r.FieldPath]
-	switch {
-	case r.FieldPath == "":
-		v.at(at, "required", "")
-	case !ok:
-		fix := "use " + list(known) + ", or metadata.labels['KEY'] or metadata.annotations['KEY']"
-		if near := nearest(r.FieldPath, known); near != "" {
-			fix = "did you mean " + near + "?"
-		}
-		v.at(at, quoted(r.FieldPath)+" cannot be read by a container", fix)
-	case !here && v.opts.Mode == Run:
-		known = slices.DeleteFunc(known, func(k string) bool { return !fieldPaths[k] })
-		v.at(at, quoted(r.FieldPath)+" is not supported by this version", "use "+list(known))
 	}
 }
 
@@ -138,9 +73,7 @@ func (v validator) ports(c *corev1.Container, hostNetwork bool, taken map[string
 			numbers[number] = true
 		}
 		if port.HostIP != "" {
-			if _, err := netip.ParseAddr(port.HostIP); err != nil {
-				v.at(at.field("hostIP"), quoted(port.HostIP)+" is not an IP address", "")
-			}
+			v.hostIP(port.HostIP, at.field("hostIP"))
 		}
 		if port.HostPort == 0 {
 			continue
@@ -158,6 +91,15 @@ func (v validator) ports(c *corev1.Container, hostNetwork bool, taken map[string
 			v.at(at.field("hostPort"), fmt.Sprintf("another port of the pod takes %s port %d of the node", port.Protocol, port.HostPort), "")
 		}
 		taken[key] = true
+	}
+}
+
+// hostIP checks the node's address of a port, which the API takes as it is.
+func (v validator) hostIP(s string, p place) {
+	if v.opts.Mode == Run {
+		v.ip(s, p)
+	} else if !isIP(s) {
+		v.warn(p, quoted(s)+" is not an IP address; a kubelet takes the pod, and the network may fail it", "")
 	}
 }
 

@@ -1,0 +1,34 @@
+package runtime
+
+import "time"
+
+// restartSample is NRestarts at one moment.
+type restartSample struct {
+	at       time.Time
+	restarts uint32
+}
+
+// restartWindow and restartsMany are node-problem-detector's for a runtime that restarts too often: five in 20 minutes
+// (config/systemd-monitor-counter.json).
+const (
+	restartWindow = 20 * time.Minute
+	restartsMany  = 5
+)
+
+// restartsWithin counts the automatic restarts of the window, and drops the samples that are older; one before it stays as the base. A counter
+// that went down was reset by a start by hand.
+func restartsWithin(samples []restartSample, now time.Time) (kept []restartSample, n int) {
+	first := 0
+	for i, s := range samples {
+		if now.Sub(s.at) >= restartWindow {
+			first = i
+		}
+	}
+	kept = samples[first:]
+	for i := 1; i < len(kept); i++ {
+		if d := int(kept[i].restarts) - int(kept[i-1].restarts); d > 0 {
+			n += d
+		}
+	}
+	return kept, n
+}

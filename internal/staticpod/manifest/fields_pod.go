@@ -1,0 +1,83 @@
+package manifest
+
+var podSpecFields = []Field{
+	supported("spec.containers"),
+	supported("spec.initContainers"),
+	refused("spec.ephemeralContainers", "enter a running container with: crictl exec").kubelet("a kubelet refuses ephemeral containers in a new pod"),
+	supported("spec.restartPolicy"),
+	supported("spec.terminationGracePeriodSeconds"),
+	supported("spec.activeDeadlineSeconds"),
+	supported("spec.dnsPolicy").but("there is no cluster DNS here: ClusterFirst and ClusterFirstWithHostNet give the node's resolv.conf, as Default does"),
+	supported("spec.dnsConfig"),
+	supported("spec.dnsConfig.nameservers"),
+	supported("spec.dnsConfig.searches"),
+	supported("spec.dnsConfig.options"),
+	supported("spec.dnsConfig.options[].name"),
+	supported("spec.dnsConfig.options[].value"),
+	supported("spec.hostAliases"),
+	supported("spec.hostAliases[].ip"),
+	supported("spec.hostAliases[].hostnames"),
+	supported("spec.hostNetwork"),
+	supported("spec.hostPID"),
+	supported("spec.hostIPC"),
+	supported("spec.shareProcessNamespace"),
+	refused("spec.hostUsers", "pods share the node's user namespace; remove it", "true"),
+	supported("spec.hostname"),
+	refused("spec.subdomain", "there is no cluster domain here; add the full name with hostAliases, or remove it", ""),
+	refused("spec.setHostnameAsFQDN", "there is no cluster domain here; the host name is spec.hostname", "false"),
+	refused("spec.hostnameOverride", "use spec.hostname", ""),
+	supported("spec.runtimeClassName").but("the name is the runtime's own handler, such as crun"),
+	supported("spec.os"),
+	supported("spec.os.name").only("this node runs Linux", "linux"),
+	refused("spec.resources", "set resources on each container", "{}"),
+	refused("spec.imagePullSecrets", "give the runtime the credentials (containerd: config_path and hosts.toml, or registry.configs), or import the image").kubelet(refers + "secrets (via imagePullSecrets)"),
+	refused("spec.resourceClaims", noDevice).kubelet(refers + "resourceclaims"),
+	refused("spec.serviceAccountName", noAccount, "").kubelet(refers + "serviceaccounts"),
+	refused("spec.serviceAccount", noAccount, "").kubelet(refers + "serviceaccounts"),
+	ignored("spec.automountServiceAccountToken", "a static pod has no service account", "false"),
+	ignored("spec.enableServiceLinks", "there are no Services to link here", "false"),
+
+	ignored("spec.nodeName", "the pod runs on this node", ""),
+	ignored("spec.nodeSelector", byScheduler, "{}"),
+	ignored("spec.affinity", byScheduler, "{}"),
+	ignored("spec.tolerations", byScheduler),
+	ignored("spec.topologySpreadConstraints", byScheduler),
+	ignored("spec.schedulerName", byScheduler, "", "default-scheduler"),
+	ignored("spec.schedulingGates", byScheduler),
+	ignored("spec.schedulingGroup", byScheduler, "{}"),
+	ignored("spec.overhead", byScheduler, "{}"),
+	// Both stand in every manifest that kubeadm writes.
+	supported("spec.priorityClassName").only("nothing is preempted or evicted here; system-node-critical alone has an effect, the oom_score_adj of a guaranteed pod",
+		"", "system-node-critical", "system-cluster-critical").others(),
+	ignored("spec.priority", "nothing is preempted or evicted here", "0", "2000000000", "2000001000"),
+	ignored("spec.preemptionPolicy", "nothing is preempted here"),
+	ignored("spec.readinessGates", "there are no Services here that would wait for them"),
+	ignored("spec.evictionResponders", "nothing is evicted here"),
+}
+
+var podSecurityFields = []Field{
+	supported("spec.securityContext"),
+	supported("spec.securityContext.runAsUser"),
+	supported("spec.securityContext.runAsGroup"),
+	supported("spec.securityContext.runAsNonRoot"),
+	supported("spec.securityContext.supplementalGroups"),
+	refused("spec.securityContext.supplementalGroupsPolicy", "the groups of the image are merged; remove it", "Merge"),
+	supported("spec.securityContext.fsGroup").but("of every volume but hostPath"),
+	supported("spec.securityContext.fsGroupChangePolicy"),
+	supported("spec.securityContext.sysctls"),
+	supported("spec.securityContext.sysctls[].name").but("those that a kubelet calls safe"),
+	supported("spec.securityContext.sysctls[].value"),
+	supported("spec.securityContext.seccompProfile"),
+	supported("spec.securityContext.seccompProfile.type"),
+	supported("spec.securityContext.seccompProfile.localhostProfile").but(seccompFolder),
+	refused("spec.securityContext.appArmorProfile", noAppArmor),
+	refused("spec.securityContext.seLinuxOptions", noSELinux, "{}"),
+	refused("spec.securityContext.seLinuxChangePolicy", "remove it; SELinux options are not supported either"),
+	refused("spec.securityContext.windowsOptions", "remove it; this node runs Linux", "{}"),
+}
+
+const (
+	seccompFolder = "a path below the folder seccomp of the state folder, /var/lib/nodeagent/seccomp"
+	noAppArmor    = "remove it; the runtime's default profile applies where AppArmor is on"
+	noSELinux     = "remove it; label the host's files for container_t with chcon where SELinux is on"
+)
