@@ -109,6 +109,7 @@ if [ "$1" = test ]; then
 	want haproxy have haproxy
 	want iproute2 have ip
 	want iptables have iptables
+	want nftables have nft
 	want curl have curl
 	# The box of test/box: a root from the machine's own sources, booted with systemd.
 	want mmdebstrap have mmdebstrap

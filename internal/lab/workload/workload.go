@@ -27,7 +27,7 @@ const usage = `usage: workload PROGRAM
   crash [--after D] [--code N]
   sleep [--ignore-term]       wait for SIGTERM
   exec-sleep D                return after D
-  print-file PATH
+  print-file [--stay] PATH     and with --stay sleep until SIGTERM then
   do STEP...                  see do with no step`
 
 // Run runs a workload if args, the process's arguments without its own name,
@@ -96,10 +96,18 @@ func run(args []string, out io.Writer) error {
 		time.Sleep(d) // what it is for
 		return nil
 	case "print-file":
-		if len(args) != 1 {
+		stay := set.Bool("stay", false, "then sleep until SIGTERM")
+		if err := set.Parse(args); err != nil {
+			return err
+		}
+		if set.NArg() != 1 {
 			return errors.New(usage)
 		}
-		return printFile(args[0], out)
+		if err := printFile(set.Arg(0), out); err != nil || !*stay {
+			return err
+		}
+		<-term.Done()
+		return nil
 	}
 	return fmt.Errorf("no program %q\n%s", program, usage)
 }
