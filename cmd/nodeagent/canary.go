@@ -13,7 +13,7 @@ import (
 func newCanary(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "canary",
-		Short: "Start and end a container that does nothing through each runtime handler (as root)",
+		Short: "Start and end a container through each runtime handler",
 		Long: `canary starts a container through each runtime handler (runc, crun ...), runs a
 command in it, stops and removes it, and shows how long each step took. The
 program is this very binary; no image is pulled and nothing is left.

@@ -67,8 +67,8 @@ configuration is bad.`,
 		}
 		root.AddCommand(commands...)
 	}
-	in("look", newStatus(g), newPods(g), newEvents(g), newCheck(g), newValidate(g))
-	in("act", newReload(g), newMute(g), newUnmute(g))
+	in("look", newStatus(g), newPods(g), newNet(g), newEvents(g), newCheck(g), newValidate(g))
+	in("act", newReload(g), newMute(g), newUnmute(g), newCanary(g))
 	in("agent", newRun(g), newConfig(g), newDemo(), newVersion())
 	root.SetHelpCommandGroupID("agent")
 	root.SetCompletionCommandGroupID("agent")

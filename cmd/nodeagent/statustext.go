@@ -92,6 +92,38 @@ func findings(conditions []view.Condition, now time.Time) []finding {
 	slices.SortStableFunc(out, func(a, b finding) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(weight(a), weight(b)))
 	})
+	return alike(out)
+}
+
+// alike makes one row of conditions that say the same, word for word, of the whole node: a hung runtime makes a dozen unknown, and a node
+// without Flannel has eight that are absent.
+func alike(all []finding) []finding {
+	var out []finding
+	names := map[string][]string{}
+	at := map[string]int{}
+	for _, f := range all {
+		if f.subject != "" || len(f.say) == 0 || f.shown != "unknown" && f.shown != "absent" {
+			out = append(out, f)
+			continue
+		}
+		key := strings.Join(append([]string{f.shown, f.detail, f.fix}, f.say...), "\x00")
+		names[key] = append(names[key], f.condition)
+		i, seen := at[key]
+		if !seen {
+			at[key] = len(out)
+			out = append(out, f)
+			continue
+		}
+		if f.since.Before(out[i].since) {
+			out[i].since = f.since
+		}
+	}
+	for key, i := range at {
+		if n := names[key]; len(n) > 1 {
+			out[i].condition = fmt.Sprintf("%d conditions", len(n))
+			out[i].say = append([]string{strings.Join(n, ", ")}, out[i].say...)
+		}
+	}
 	return out
 }
 

@@ -22,6 +22,7 @@ import (
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
 	"nodeagent/internal/metrics"
+	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/state"
 	"nodeagent/internal/view"
@@ -58,6 +59,7 @@ type agent struct {
 	metrics    *metrics.Metrics
 	runtime    *runtime.Runtime
 	pods       pods
+	network    *netcheck.Checker
 	nodeName   string
 	boot       string
 	changes    *api.Sequence
@@ -128,6 +130,9 @@ func build(o Options, s *settings) (_ *agent, err error) {
 		tasks = append(tasks, t)
 	}
 	tasks = append(tasks, a.pods.tasks()...)
+	for _, t := range a.network.Tasks() {
+		tasks = append(tasks, t)
+	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
 		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version}, a.log)
 	if err != nil {
@@ -221,7 +226,7 @@ func (a *agent) status() view.Status {
 	s := a.board.Snapshot()
 	return view.Status{
 		Node: a.nodeName, Version: a.o.Version, Time: time.Now(), Since: a.began, Daemon: true, Status: s.Worst().String(),
-		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Mutes: a.viewMutes(),
+		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Network: shownNetwork(a.network.Network()), Mutes: a.viewMutes(),
 	}
 }
 
@@ -245,6 +250,7 @@ func (a *agent) backend() api.Backend {
 		Check: func(name, subject string) view.Check {
 			return api.Check(a.board.Snapshot(), name, subject)
 		},
+		Network:    a.network.Network,
 		Config:     func() string { return configText(a.settings.Load().loaded) },
 		Reload:     a.reload,
 		Mute:       a.mute,

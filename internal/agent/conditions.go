@@ -2,6 +2,7 @@ package agent
 
 import (
 	"nodeagent/internal/health"
+	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod/conditions"
 )
@@ -45,6 +46,7 @@ func Conditions(mode string) []*health.Condition {
 	case "companion":
 		c = append(c, conditions.Manifests, conditions.StaticPods)
 	}
+	c = append(c, netcheck.Conditions()...)
 	return append(c, agentConfig, agentTasks)
 }
 

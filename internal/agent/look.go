@@ -9,6 +9,7 @@ import (
 	"nodeagent/internal/api"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
+	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/state"
 	"nodeagent/internal/staticpod"
@@ -52,11 +53,13 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 		pods, podLooks, _ = k.Look(ctx)
 		board.Publish(podLooks...)
 	}
+	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
+	board.Publish(networkLooks...)
 	board.Publish(health.Look{Of: agentConfig, Findings: []health.Finding{lookConfig(s)}})
 	mutes := lookMutes(store)
 	board.SetMutes(mutes)
 	snap := board.Snapshot()
-	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods}
+	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods, Network: shownNetwork(network)}
 	for _, m := range mutes {
 		out.Mutes = append(out.Mutes, view.Mute(m))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"nodeagent/internal/config"
 	"nodeagent/internal/metrics"
+	"nodeagent/internal/netcheck"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod"
@@ -33,7 +34,7 @@ type pods interface {
 func (a *agent) wire(c config.Config) error {
 	a.metrics = metrics.New(metrics.Sources{
 		Snapshot: a.board.Snapshot, Mutes: a.viewMutes, Pods: func() []view.Pod { return a.pods.list() }, Runtime: a.runtimeView,
-		Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
+		Network: func() view.Network { return a.network.Network() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
 		Reload:  func() (bool, time.Time) { s := a.settings.Load(); return s.refused == nil, s.at },
 		Version: a.o.Version, Revision: a.o.Revision,
 		OnError: func(err error) { a.log.Warn("metrics", zap.Error(err)) },
@@ -46,7 +47,8 @@ func (a *agent) wire(c config.Config) error {
 		OnEvent:      func(id, pod string) { a.pods.event(id, pod) },
 		Observe:      a.metrics.ObserveCRI,
 	}, a.board, a.log)
-	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() })
+	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{Observe: a.metrics.ObservePeer}, a.board, a.log)
+	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)
 	var err error
 	switch c.StaticPods.Mode {
 	case config.ModeRun:

@@ -32,6 +32,7 @@ func (b Backend) routes() []route {
 		{"GET", "/v1/status", "the whole node", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Status()) }},
 		{"GET", "/v1/watch", "?after=SEQ: waits up to 30 s for a change, then the whole node", b.watch},
 		{"GET", "/v1/pods", "static pods", func(w http.ResponseWriter, _ *http.Request) { reply(w, append([]view.Pod{}, b.Pods()...)) }},
+		{"GET", "/v1/network", "Flannel and its peers", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Network()) }},
 		{"GET", "/v1/events", "?since=RFC3339: the timeline", b.events},
 		{"GET", "/v1/check/{name}", "?subject=: one condition", b.check},
 		{"GET", "/v1/config", "the effective configuration", b.config},

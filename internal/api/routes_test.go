@@ -46,8 +46,9 @@ func (s *script) called() string {
 
 func (s *script) backend() Backend {
 	return Backend{
-		Status: func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
-		Pods:   func() []view.Pod { return nil },
+		Status:  func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
+		Pods:    func() []view.Pod { return nil },
+		Network: func() view.Network { return view.Network{Backend: "vxlan"} },
 		Events: func(since time.Time) ([]event.Event, error) {
 			if since.Year() == 2001 {
 				return nil, errors.New("read timeline: disk is gone")
@@ -126,6 +127,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/mute", ``, 400, "read the body", ""},
 		{"POST", "/v1/mute", `{"reason":"` + strings.Repeat("x", bodyLimit) + `"}`, 413, "larger than 65536 bytes", ""},
 		{"POST", "/v1/unmute", `{"condition":"C","subject":"s"}`, 200, "{}", "unmute C/s"},
+		{"GET", "/v1/network", "", 200, `"backend":"vxlan"`, ""},
 		{"POST", "/v1/unmute", `{}`, 400, "no condition named", ""},
 		{"POST", "/v1/pods/restart", `{"name":"default/web"}`, 200, "{}", "restart default/web"},
 		{"POST", "/v1/pods/restart", `{"name":" "}`, 400, "nodeagent pods", ""},

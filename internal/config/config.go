@@ -75,6 +75,8 @@ type Config struct {
 	StaticPods StaticPods `yaml:"staticPods"`
 	// Waiting between restarts of a container that keeps exiting. The first restart is at once.
 	CrashLoopBackOff CrashLoopBackOff `yaml:"crashLoopBackOff"`
+	// Flannel's devices, routes and peers.
+	Network Network `yaml:"network"`
 	// The HTTP listener: /metrics, /-/healthy, /-/ready.
 	Metrics Metrics `yaml:"metrics" reload:"restart"`
 	// The unix socket that the nodeagent commands talk to.

@@ -27,6 +27,7 @@ func crossCheck(c Config, origins map[string]Origin, refused map[string]bool) []
 	}
 	back := c.CrashLoopBackOff
 	atMost("runtimeProbeTimeout", c.RuntimeProbeTimeout, "runtimeRequestTimeout", c.RuntimeRequestTimeout)
+	atMost("network.probeTimeout", c.Network.ProbeTimeout, "network.probeInterval", c.Network.ProbeInterval)
 	atMost("crashLoopBackOff.initialDelay", back.InitialDelay, "crashLoopBackOff.maxContainerRestartPeriod", back.MaxContainerRestartPeriod)
 	atMost("crashLoopBackOff.imagePullInitialDelay", back.ImagePullInitialDelay, "crashLoopBackOff.maxImagePullPeriod", back.MaxImagePullPeriod)
 

@@ -39,6 +39,13 @@ func declared() Config {
 			ImagePullInitialDelay: 2 * time.Second,
 			MaxImagePullPeriod:    300 * time.Second, // kubelet's
 		},
+		Network: Network{
+			CheckFrequency: 30 * time.Second,
+			ProbeInterval:  10 * time.Second,
+			ProbeTimeout:   time.Second,
+			SubnetFile:     "/run/flannel/subnet.env", // flanneld's
+			CNIConfDir:     "/etc/cni/net.d",          // containerd's and CRI-O's
+		},
 		Metrics: Metrics{Listen: ":10071"},
 		API:     API{Group: "nodeagent"},
 		Log:     Log{Level: "info", Format: "auto"},

@@ -38,6 +38,7 @@ crashLoopBackOff:
   jitter: 0
   imagePullInitialDelay: 3s
   maxImagePullPeriod: 1h
+network: {checkFrequency: 10s, probeInterval: 5s, probeTimeout: 500ms, subnetFile: /run/other/subnet.env, cniConfDir: /etc/other}
 metrics: {listen: "[::1]:9", webConfigFile: /etc/nodeagent/web.yaml}
 api: {socket: /run/x.sock, group: adm}
 log: {level: error, format: journal}

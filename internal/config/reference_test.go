@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -149,14 +150,25 @@ func writeProse(b *bytes.Buffer, prefix, text string) {
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 
-// fieldDocs reads the comment of each struct field in config.go.
+// fieldDocs reads the comment of each struct field of this package.
 func fieldDocs(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	docs := make(map[string]string)
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addDocs(docs, file)
+	}
+	return docs
+}
+
+func addDocs(docs map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -164,12 +176,14 @@ func fieldDocs(t *testing.T) map[string]string {
 		}
 		if s, ok := spec.Type.(*ast.StructType); ok {
 			for _, f := range s.Fields.List {
+				if len(f.Names) == 0 {
+					continue
+				}
 				docs[spec.Name.Name+"."+f.Names[0].Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
 			}
 		}
 		return false
 	})
-	return docs
 }
 
 // diff shows the first line in which two texts differ.

@@ -26,6 +26,9 @@ func parts(s Sources) []part {
 	if s.Runtime != nil {
 		out = append(out, part{"runtime", func(to *samples) { runtimeSamples(to, s.Runtime()) }})
 	}
+	if s.Network != nil {
+		out = append(out, part{"network", func(to *samples) { networkSamples(to, s.Network()) }})
+	}
 	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }})
 }
 

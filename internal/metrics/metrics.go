@@ -35,6 +35,7 @@ type Sources struct {
 	Mutes    func() []view.Mute // in force
 	Pods     func() []view.Pod
 	Runtime  func() view.Runtime
+	Network  func() view.Network
 	Mode     func() string                  // staticPods.mode
 	Reload   func() (ok bool, at time.Time) // the last reading of the configuration; a zero time: none yet
 	Tasks    func() map[string]uint64       // restarts of each task, by name; every task is named from the start
@@ -47,17 +48,18 @@ type Sources struct {
 type Metrics struct {
 	registry *prometheus.Registry
 	cri      *cri
+	peerRTT  prometheus.Histogram
 	onError  func(error)
 }
 
 // New makes the registry.
 func New(s Sources) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), onError: s.OnError}
+	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), peerRTT: newPeerRTT(), onError: s.OnError}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
-		m.cri.duration, m.cri.errors,
+		m.cri.duration, m.cri.errors, m.peerRTT,
 		&node{parts: parts(s), onError: m.failed},
 	)
 	return m
@@ -82,6 +84,9 @@ func (m *Metrics) Registry() prometheus.Registerer { return m.registry }
 func (m *Metrics) ObserveCRI(method string, d time.Duration, code string) {
 	m.cri.observe(method, d, code)
 }
+
+// ObservePeer counts one answered probe of a Flannel peer.
+func (m *Metrics) ObservePeer(rtt time.Duration) { m.peerRTT.Observe(rtt.Seconds()) }
 
 func (m *Metrics) failed(err error) {
 	if m.onError != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -55,7 +56,11 @@ func healthy() Sources {
 					{Name: "web", State: "running", Restarts: 2, LastExit: &view.Exit{Code: 137}}, {Name: "sidecar", State: "running"}}},
 			}
 		},
-		Runtime:  func() view.Runtime { return view.Runtime{Name: "containerd", Version: "1.6.20", API: "v1"} },
+		Runtime: func() view.Runtime { return view.Runtime{Name: "containerd", Version: "1.6.20", API: "v1"} },
+		Network: func() view.Network {
+			return view.Network{Backend: "vxlan", Subnets: []string{"10.244.1.0/24"}, Known: 1, Looks: 9, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12}},
+				Peers: []view.Peer{{Subnet: netip.MustParsePrefix("10.244.2.0/24"), Node: "node2", State: view.PeerUp, RTT: 400 * time.Microsecond, Probes: 30, PathMTU: 1450}}}
+		},
 		Mode:     func() string { return "run" },
 		Reload:   func() (bool, time.Time) { return true, reloaded },
 		Tasks:    func() map[string]uint64 { return map[string]uint64{"runtime": 0, "static pods": 0} },
@@ -90,6 +95,11 @@ func degraded() Sources {
 			{Namespace: "default", Name: "gone", Phase: view.PhaseMissing},
 			{Namespace: "default", Name: "odd", Phase: "of a later version"},
 		}
+	}
+	s.Network = func() view.Network {
+		return view.Network{Backend: "host-gw", Known: 2, Looks: 90, Overruns: 2, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12, IPv6: 11}}, Peers: []view.Peer{
+			{Subnet: netip.MustParsePrefix("10.244.2.0/24"), State: view.PeerUnreachable, Loss: 1, Probes: 30},
+			{Subnet: netip.MustParsePrefix("10.244.3.0/24"), State: view.PeerUnknown}}}
 	}
 	s.Runtime = func() view.Runtime { return view.Runtime{} }
 	s.Mode = func() string { return "companion" }

@@ -25,8 +25,8 @@ type Task interface {
 
 // Checker watches the node's network for Flannel's sake.
 type Checker struct {
-	Flannel view.Cell[View]       // as last looked at
-	Peers   view.Cell[[]PeerView] // as last probed, by subnet
+	Flannel view.Cell[view.Network] // as last looked at
+	Peers   view.Cell[[]view.Peer]  // as last probed, by subnet
 
 	cfg   func() Config
 	deps  Deps
@@ -69,6 +69,13 @@ func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Ch
 
 // Tasks are what must run: the looks, the events that wake them, and the probes.
 func (c *Checker) Tasks() []Task { return []Task{c.looks, c.watch, c.probes} }
+
+// Network is all that is shown: the last look with what the probes found.
+func (c *Checker) Network() view.Network {
+	v, _ := c.Flannel.Get()
+	v.Peers, _ = c.Peers.Get()
+	return v
+}
 
 // Wake looks as soon as may be. It never blocks.
 func (c *Checker) Wake() { c.looks.Wake() }
@@ -174,16 +181,16 @@ func (w *watch) heed(n *Network) {
 	w.devices.Store(&devices)
 }
 
-func viewOf(n *Network, p picture) View {
-	v := View{Absent: p.absent, Backend: p.backend, MTU: n.SubnetEnv.MTU, Uplink: p.uplink.Name, Addresses: n.Leases, Bridge: p.bridge}
+func viewOf(n *Network, p picture) view.Network {
+	v := view.Network{Absent: p.absent, Backend: p.backend, MTU: n.SubnetEnv.MTU, Uplink: p.uplink.Name, Addresses: n.Leases, Bridge: p.bridge}
 	for _, s := range p.sides {
-		v.Peers += len(s.entries)
+		v.Known += len(s.entries)
 		if s.subnet.IsValid() {
 			v.Subnets = append(v.Subnets, s.subnet.String())
 		}
 		if s.name != "" {
 			d := s.device
-			v.Devices = append(v.Devices, DeviceView{Name: s.name, Index: d.Index, MAC: d.MAC, MTU: d.MTU, Up: d.Up})
+			v.Devices = append(v.Devices, view.FlannelDevice{Name: s.name, Index: d.Index, MAC: d.MAC, MTU: d.MTU, Up: d.Up})
 		}
 	}
 	return v
@@ -219,7 +226,7 @@ func (t *probeTask) pass(ctx context.Context) (time.Time, error) {
 		return time.Time{}, ctx.Err()
 	}
 	c.board.Publish(health.Look{Of: FlannelReachable, Valid: cfg.probeValid(), Findings: findings})
-	views := make([]PeerView, len(peers))
+	views := make([]view.Peer, len(peers))
 	for i, p := range peers {
 		views[i] = p.view()
 	}

@@ -9,46 +9,38 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/view"
 )
 
-// Step is one step of the way to a peer.
-type Step struct {
-	Name   string        `json:"name"` // peer, device, route, neighbour, fdb, underlay, mtu, rules, node answers, overlay answers, full size
-	Status health.Status `json:"status"`
-	Text   string        `json:"text"`
-	Fix    string        `json:"fix,omitempty"`
-}
-
-// Explanation is the way to a peer, step by step.
-type Explanation struct {
-	Peer  Peer   `json:"peer"`
-	Steps []Step `json:"steps"`
-	End   string `json:"end"` // where it ends, or that it does not
+// explanation is the way to a peer while it is walked.
+type explanation struct {
+	steps []view.Step
+	first map[health.Status]view.Step // the first step of each status
 }
 
 // Explain walks the way to a peer: a node name, its subnet, its own address, or any address within its subnet. It reads everything anew
 // and probes, and changes nothing. The error says that there is no such peer, or no Flannel; it names the peers that there are.
-func Explain(ctx context.Context, cfg Config, deps Deps, peer string) (Explanation, error) {
+func Explain(ctx context.Context, cfg Config, deps Deps, peer string) (view.Explanation, error) {
 	cfg = cfg.filled()
 	n := read(ctx, cfg, deps.Nodes)
 	p := paint(&n)
 	if p.absent != "" {
-		return Explanation{}, fmt.Errorf("explain %s: %s", peer, p.absent)
+		return view.Explanation{}, fmt.Errorf("explain %s: %s", peer, p.absent)
 	}
 	s, e, err := find(p, peer)
 	if err != nil {
-		return Explanation{}, err
+		return view.Explanation{}, err
 	}
-	x := Explanation{Peer: e.Peer}
+	x := explanation{first: map[health.Status]view.Step{}}
 	x.walk(ctx, cfg, &n, p, s, e)
 	x.probe(ctx, cfg, &n, p, e)
-	x.End = "every step is fine: packets reach " + e.Subnet.String()
-	if i := slices.IndexFunc(x.Steps, func(s Step) bool { return s.Status == health.Failing }); i >= 0 {
-		x.End = "it ends at " + x.Steps[i].Name + ": " + x.Steps[i].Text
-	} else if i := slices.IndexFunc(x.Steps, func(s Step) bool { return s.Status == health.Unknown }); i >= 0 {
-		x.End = "nothing is wrong as far as can be seen, but " + x.Steps[i].Name + " is not known: " + x.Steps[i].Text
+	out := view.Explanation{Subnet: e.Subnet, Node: e.Node, Steps: x.steps, End: "every step is fine: packets reach " + e.Subnet.String()}
+	if s, failing := x.first[health.Failing]; failing {
+		out.End = "it ends at " + s.Name + ": " + s.Text
+	} else if s, unknown := x.first[health.Unknown]; unknown {
+		out.End = "nothing is wrong as far as can be seen, but " + s.Name + " is not known: " + s.Text
 	}
-	return x, nil
+	return out, nil
 }
 
 // find is the peer that a person means.
@@ -79,19 +71,22 @@ func find(p picture, name string) (side, entry, error) {
 	return side{}, entry{}, fmt.Errorf("explain %s: no such peer; known are %s%s (name one by its node, subnet, or an address)", name, strings.Join(known, ", "), more)
 }
 
-func (x *Explanation) add(name string, f health.Finding, fine string) {
-	s := Step{Name: name, Status: f.Status, Text: f.Message}
+func (x *explanation) add(name string, f health.Finding, fine string) {
+	s := view.Step{Name: name, Status: f.Status.String(), Text: f.Message}
 	if s.Text == "" {
 		s.Text = fine
 	}
 	if f.Reason != nil && f.Status != health.OK && f.Status != health.Absent {
 		s.Fix = f.Reason.Fix
 	}
-	x.Steps = append(x.Steps, s)
+	x.steps = append(x.steps, s)
+	if _, there := x.first[f.Status]; !there {
+		x.first[f.Status] = s
+	}
 }
 
 // walk goes through what the kernel has.
-func (x *Explanation) walk(ctx context.Context, cfg Config, n *Network, p picture, s side, e entry) {
+func (x *explanation) walk(ctx context.Context, cfg Config, n *Network, p picture, s side, e entry) {
 	if s.name != "" {
 		f := judgeDevice(n, p, s)
 		x.add("device", f, fmt.Sprintf("%s is up, MTU %d", s.name, s.device.MTU))
@@ -168,7 +163,7 @@ func stepRoute(n *Network, p picture, s *side, e entry, way Lookup, err error) h
 }
 
 // entries are the steps of the neighbour and the FDB entry.
-func (x *Explanation) entries(n *Network, s side, e entry) {
+func (x *explanation) entries(n *Network, s side, e entry) {
 	var all faults
 	judgeOverlay(&all, &s, &e, localAddresses(n))
 	var neighbour, fdb faults
@@ -238,7 +233,7 @@ func stepMTU(n *Network, p picture, s side, under Lookup) health.Finding {
 }
 
 // probe asks the peer itself.
-func (x *Explanation) probe(ctx context.Context, cfg Config, n *Network, p picture, e entry) {
+func (x *explanation) probe(ctx context.Context, cfg Config, n *Network, p picture, e entry) {
 	target, optional := targetOf(e.Peer, p.backend)
 	ping, err := openPinger(cfg.Netns, target.Is6())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck/netlab"
+	"nodeagent/internal/view"
 )
 
 func TestExplain(t *testing.T) {
@@ -64,13 +65,13 @@ func TestLookOnce(t *testing.T) {
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
 	h := lab.Hosts[0]
 	board := health.NewBoard(nil, Conditions()...)
-	v, peers, looks := Look(t.Context(), configOf(h), Deps{})
+	v, looks := Look(t.Context(), configOf(h), Deps{})
 	board.Publish(looks...)
-	if bad := show(board.Snapshot(), false); bad != "" || v.Backend != VXLAN4 || v.Peers != 2 || len(peers) != 2 || peers[0].State != PeerUp || peers[0].PathMTU != 1450 {
-		t.Errorf("a look at a healthy node: %+v\n%+v\n%s", v, peers, bad)
+	if bad := show(board.Snapshot(), false); bad != "" || v.Backend != VXLAN4 || v.Known != 2 || len(v.Peers) != 2 || v.Peers[0].State != view.PeerUp || v.Peers[0].PathMTU != 1450 {
+		t.Errorf("a look at a healthy node: %+v\n%s", v, bad)
 	}
 	h.IP("route del 10.244.2.0/24")
-	_, _, looks = Look(t.Context(), configOf(h), Deps{})
+	_, looks = Look(t.Context(), configOf(h), Deps{})
 	board.Publish(looks...)
 	if bad := show(board.Snapshot(), false); !strings.Contains(bad, "FlannelPeers/10.244.2.0/24 failing RouteMissing") {
 		t.Errorf("a look at a node without a route shows\n%s", bad)

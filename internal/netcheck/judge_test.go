@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/view"
 )
 
 // sample is a healthy node of a cluster of three with the backend vxlan.
@@ -33,7 +34,7 @@ func sample() Network {
 			{Name: "net/bridge/bridge-nf-call-iptables", Value: "1"}},
 		SubnetEnv: SubnetEnv{Found: true, Network: p("10.244.0.0/16"), Subnet: p("10.244.1.1/24"), MTU: 1450, IPMasq: true},
 		CNI:       []CNIConfig{{File: "/etc/cni/net.d/10-flannel.conflist", Name: "cbr0", Flannel: true, Bridge: "cni0"}},
-		Leases:    []Leases{{Network: "cbr0", IPv4: 1}},
+		Leases:    []view.Leases{{Network: "cbr0", IPv4: 1}},
 		Filter: Filter{Chains: []Chain{
 			{Family: "ip", Table: "nat", Name: "POSTROUTING", Hook: "postrouting", Kind: "nat", Priority: 100, Rules: []FilterRule{{Handle: 1, Verdict: "jump", To: "FLANNEL-POSTRTG"}}},
 			{Family: "ip", Table: "nat", Name: "FLANNEL-POSTRTG", Rules: []FilterRule{{Handle: 2, Matches: []Match{{Key: "saddr", Value: "10.244.0.0/16"}, {Key: "daddr", Not: true, Value: "224.0.0.0/4"}}, Verdict: "masquerade"}}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/view"
 )
 
 func judgeBridge(v verdicts, n *Network, p picture) {
@@ -86,7 +87,7 @@ func judgePorts(v verdicts, n *Network, p picture) {
 }
 
 // judgeLeases compares host-local's files with what the subnet holds: all but its own, the gateway's and the broadcast address.
-func judgeLeases(n *Network, l Leases) health.Finding {
+func judgeLeases(n *Network, l view.Leases) health.Finding {
 	var f faults
 	fine := ""
 	for _, s := range []struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/view"
 )
 
 // lossy is the share of lost probes that is a fault, once there are enough of them.
@@ -18,13 +19,13 @@ func judgeProbes(peers []*probed) []health.Finding {
 		return []health.Finding{{Status: health.OK, Message: "no other node is known here"}}
 	}
 	asked, up := 0, 0
-	views := make([]PeerView, len(peers))
+	views := make([]view.Peer, len(peers))
 	for i, p := range peers {
 		views[i] = p.view()
-		if views[i].State != PeerUnknown {
+		if views[i].State != view.PeerUnknown {
 			asked++
 		}
-		if views[i].State == PeerUp {
+		if views[i].State == view.PeerUp {
 			up++
 		}
 	}
@@ -35,16 +36,16 @@ func judgeProbes(peers []*probed) []health.Finding {
 	return out
 }
 
-func judgeProbe(p *probed, v PeerView, all bool, asked int) health.Finding {
+func judgeProbe(p *probed, v view.Peer, all bool, asked int) health.Finding {
 	var f faults
 	switch v.State {
-	case PeerUnknown:
+	case view.PeerUnknown:
 		f.unknown(notProbed, v.Message)
-	case PeerDown, PeerUnreachable:
+	case view.PeerDown, view.PeerUnreachable:
 		switch {
 		case all:
 			f.add(allUnreachable, "", "", "none of %d peers answers: %s", asked, v.Message)
-		case v.State == PeerDown:
+		case v.State == view.PeerDown:
 			f.add(underlayDown, "", "", "%s", v.Message)
 		default:
 			f.add(peerUnreachable, "", "", "%s", v.Message)
@@ -60,7 +61,7 @@ func judgeProbe(p *probed, v PeerView, all bool, asked int) health.Finding {
 		}
 	}
 	message := ""
-	if v.State == PeerUp {
+	if v.State == view.PeerUp {
 		message = v.Message // without the round-trip time: it is a metric, and would change the snapshot at each probe
 	}
 	return f.finding(p.Subnet.String(), message)

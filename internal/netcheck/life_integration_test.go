@@ -89,7 +89,7 @@ func poll(ok func() bool) bool {
 }
 
 func waitView(n *node, peers int) bool {
-	return poll(func() bool { v, _ := n.c.Flannel.Get(); return v.Peers == peers })
+	return poll(func() bool { v, _ := n.c.Flannel.Get(); return v.Known == peers })
 }
 
 func macOfPeer(n *node, subnet string) string {
@@ -191,7 +191,7 @@ func TestWithoutPrivilege(t *testing.T) {
 			}
 			cfg := configOf(h)
 			cfg.Netns = ""
-			_, _, looks := Look(t.Context(), cfg, Deps{})
+			_, looks := Look(t.Context(), cfg, Deps{})
 			board.Publish(looks...)
 			return nil
 		}()

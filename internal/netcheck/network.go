@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/view"
 )
 
 // Part is one part of Network that is read by itself and may be missing by itself.
@@ -31,21 +33,21 @@ const (
 // Network is all that one read saw: plain data, comparable by reflect.DeepEqual and serialisable as JSON. What could not be read is empty,
 // and Unread tells why; what is empty and not in Unread is not there.
 type Network struct {
-	Links      []Link       `json:"links"`
-	Addresses  []Address    `json:"addresses"`
-	Routes     []Route      `json:"routes"` // of all tables, both families
-	Rules      []Rule       `json:"rules"`
-	Neighbours []Neighbour  `json:"neighbours"`
-	FDB        []FDBEntry   `json:"fdb"`
-	Lookups    []Lookup     `json:"lookups,omitempty"` // made only where rules or routes are out of the ordinary
-	Sysctls    []Sysctl     `json:"sysctls"`
-	SubnetEnv  SubnetEnv    `json:"subnetEnv"`
-	CNI        []CNIConfig  `json:"cni"`    // in the order in which a runtime reads them
-	Leases     []Leases     `json:"leases"` // of host-local
-	Filter     Filter       `json:"filter"`
-	Nodes      []Node       `json:"nodes,omitempty"`
-	UDPErrors  UDPErrors    `json:"udpErrors"`
-	Managers   []NetManager `json:"managers,omitempty"`
+	Links      []Link        `json:"links"`
+	Addresses  []Address     `json:"addresses"`
+	Routes     []Route       `json:"routes"` // of all tables, both families
+	Rules      []Rule        `json:"rules"`
+	Neighbours []Neighbour   `json:"neighbours"`
+	FDB        []FDBEntry    `json:"fdb"`
+	Lookups    []Lookup      `json:"lookups,omitempty"` // made only where rules or routes are out of the ordinary
+	Sysctls    []Sysctl      `json:"sysctls"`
+	SubnetEnv  SubnetEnv     `json:"subnetEnv"`
+	CNI        []CNIConfig   `json:"cni"`    // in the order in which a runtime reads them
+	Leases     []view.Leases `json:"leases"` // of host-local
+	Filter     Filter        `json:"filter"`
+	Nodes      []Node        `json:"nodes,omitempty"`
+	UDPErrors  UDPErrors     `json:"udpErrors"`
+	Managers   []NetManager  `json:"managers,omitempty"`
 
 	Unread map[Part]string `json:"unread,omitempty"`
 
@@ -168,13 +170,6 @@ type CNIConfig struct {
 	Flannel bool   `json:"flannel,omitempty"`
 	Bridge  string `json:"bridge,omitempty"` // the delegate's bridge; cni0 where it says nothing
 	Problem string `json:"problem,omitempty"`
-}
-
-// Leases are the addresses that host-local gave out in one network.
-type Leases struct {
-	Network string `json:"network"`
-	IPv4    int    `json:"ipv4"`
-	IPv6    int    `json:"ipv6"`
 }
 
 // UDPErrors are counters of the whole namespace.

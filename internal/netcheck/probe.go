@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"nodeagent/internal/view"
 )
 
 // tries is how many probes in a row go unanswered before a peer counts as down.
@@ -168,20 +170,20 @@ func targetOf(p Peer, backend string) (target netip.Addr, optional bool) {
 }
 
 // view shows a peer.
-func (p *probed) view() PeerView {
-	v := PeerView{Subnet: p.Subnet, Node: p.Node, Underlay: p.Underlay, Device: p.Device, State: PeerUnknown, RTT: p.rtt, Loss: p.loss(), Probes: len(p.window),
+func (p *probed) view() view.Peer {
+	v := view.Peer{Subnet: p.Subnet, Node: p.Node, Underlay: p.Underlay, Device: p.Device, State: view.PeerUnknown, RTT: p.rtt, Loss: p.loss(), Probes: len(p.window),
 		PathMTU: p.mtu, Answered: p.answered}
 	switch {
 	case p.at.IsZero():
 		v.Message = "not probed yet"
 	case p.up:
-		v.State = PeerUp
+		v.State = view.PeerUp
 	case p.underlay == no:
-		v.State, v.Message = PeerDown, fmt.Sprintf("%s: %s; its node %s does not answer either", p.target, p.fail, p.Underlay)
+		v.State, v.Message = view.PeerDown, fmt.Sprintf("%s: %s; its node %s does not answer either", p.target, p.fail, p.Underlay)
 	case p.optional && p.answered.IsZero() && p.underlay == yes:
-		v.State, v.Message = PeerUp, "its node answers; its bridge has not answered yet: it may have no pod"
+		v.State, v.Message = view.PeerUp, "its node answers; its bridge has not answered yet: it may have no pod"
 	default:
-		v.State, v.Message = PeerUnreachable, fmt.Sprintf("%s: %s", p.target, p.fail)
+		v.State, v.Message = view.PeerUnreachable, fmt.Sprintf("%s: %s", p.target, p.fail)
 		if p.underlay == yes {
 			v.Message += fmt.Sprintf("; its node %s answers", p.Underlay)
 		}

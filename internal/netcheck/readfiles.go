@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/view"
 )
 
 // maxFile bounds what is read of one file, in bytes.
@@ -197,8 +199,8 @@ func parseCNI(b []byte) CNIConfig {
 	return c
 }
 
-func readLeases(dir, network string) (Leases, error) {
-	l := Leases{Network: network}
+func readLeases(dir, network string) (view.Leases, error) {
+	l := view.Leases{Network: network}
 	entries, err := os.ReadDir(filepath.Join(dir, network))
 	if errors.Is(err, os.ErrNotExist) {
 		return l, nil

@@ -14,6 +14,8 @@ import (
 	"github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/view"
 )
 
 // maxChains and maxRules bound one read: kube-proxy's chains of a large cluster are not what is looked for.
@@ -160,16 +162,8 @@ func generation(timeout time.Duration) (uint32, error) {
 	return id, err
 }
 
-// Generation is one change of the ruleset, and the process that made it.
-type Generation struct {
-	ID      uint32    `json:"id"`
-	PID     int       `json:"pid,omitempty"`
-	Process string    `json:"process,omitempty"` // its name, of at most 15 bytes
-	At      time.Time `json:"at"`
-}
-
 // parseGeneration reads NFT_MSG_NEWGEN without its netlink header; its numbers are in network order.
-func parseGeneration(b []byte) (g Generation, ok bool) {
+func parseGeneration(b []byte) (g view.RulesetChange, ok bool) {
 	if len(b) < 4 {
 		return g, false
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/view"
 )
 
 const (
@@ -42,8 +44,8 @@ type watch struct {
 	took     atomic.Int64 // the last look, in nanoseconds
 
 	mu          sync.Mutex
-	generations []Generation      // newest last
-	deaf        map[string]string // what can't be heard, and why
+	generations []view.RulesetChange // newest last
+	deaf        map[string]string    // what can't be heard, and why
 }
 
 func newWatch(cfg func() Config, wake func(), log *zap.Logger) *watch {
@@ -144,7 +146,7 @@ func (w *watch) generation(kind uint16, b []byte) bool {
 }
 
 // changes are the last changes of the ruleset, the newest last.
-func (w *watch) changes() []Generation {
+func (w *watch) changes() []view.RulesetChange {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.generations)

@@ -37,6 +37,7 @@ type Status struct {
 	Runtime    Runtime     `json:"runtime"`
 	Conditions []Condition `json:"conditions"`
 	Pods       []Pod       `json:"pods"`
+	Network    *Network    `json:"network,omitempty"` // where there is Flannel
 	Mutes      []Mute      `json:"mutes,omitempty"`
 }
 

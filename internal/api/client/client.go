@@ -72,6 +72,11 @@ func (c *Client) Pods(ctx context.Context) ([]view.Pod, error) {
 	return get[[]view.Pod](ctx, c, readDeadline, "/v1/pods", nil)
 }
 
+// Network is Flannel on the node, and its peers.
+func (c *Client) Network(ctx context.Context) (view.Network, error) {
+	return get[view.Network](ctx, c, readDeadline, "/v1/network", nil)
+}
+
 // Events are the timeline's from a moment on, oldest first; the zero time asks for all.
 func (c *Client) Events(ctx context.Context, since time.Time) ([]event.Event, error) {
 	var q url.Values
