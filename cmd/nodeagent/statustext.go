@@ -20,7 +20,13 @@ const (
 // statusText is the whole node for people: one line, the conditions, the pods, the mutes.
 func statusText(s view.Status, now time.Time, width int, p painter) string {
 	var b strings.Builder
-	b.WriteString(headline(s, now, width, p) + "\n\n")
+	b.WriteString(headline(s, now, width, p) + "\n")
+	if s.Maintenance != nil {
+		for _, l := range wrap("", maintenanceText(*s.Maintenance, now), width) {
+			b.WriteString(p.paint(toneDoubt, l) + "\n")
+		}
+	}
+	b.WriteString("\n")
 	b.WriteString(conditionTable(s.Conditions, now, width, p))
 	if s.Mode != "off" {
 		b.WriteString("\n" + podTable(s.Pods, now, width, p, false))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -21,6 +22,7 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
+	"nodeagent/internal/keepalive"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
@@ -60,6 +62,7 @@ type agent struct {
 	runtime    *runtime.Runtime
 	pods       pods
 	network    *netcheck.Checker
+	vip        *vip
 	nodeName   string
 	boot       string
 	changes    *api.Sequence
@@ -89,6 +92,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	a.hup = hup
 	defer a.close()
+	if err := keepalive.TakeName(); err != nil {
+		a.log.Warn("keepalived's track_process will not see this process", zap.Error(err))
+	}
 	return a.run(ctx)
 }
 
@@ -130,11 +136,12 @@ func build(o Options, s *settings) (_ *agent, err error) {
 		tasks = append(tasks, t)
 	}
 	tasks = append(tasks, a.pods.tasks()...)
+	tasks = append(tasks, a.vip.tasks()...)
 	for _, t := range a.network.Tasks() {
 		tasks = append(tasks, t)
 	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
-		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version}, a.log)
+		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer)}, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +233,7 @@ func (a *agent) status() view.Status {
 	s := a.board.Snapshot()
 	return view.Status{
 		Node: a.nodeName, Version: a.o.Version, Time: time.Now(), Since: a.began, Daemon: true, Status: s.Worst().String(),
-		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Network: shownNetwork(a.network.Network()), Mutes: a.viewMutes(),
+		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Network: shownNetwork(a.network.Network()), VIP: shownVIP(a.vip.view()), Maintenance: a.vip.maintenance(), Mutes: a.viewMutes(),
 	}
 }
 
@@ -250,17 +257,20 @@ func (a *agent) backend() api.Backend {
 		Check: func(name, subject string) view.Check {
 			return api.Check(a.board.Snapshot(), name, subject)
 		},
-		Network:    a.network.Network,
-		Config:     func() string { return configText(a.settings.Load().loaded) },
-		Reload:     a.reload,
-		Mute:       a.mute,
-		Unmute:     a.unmute,
-		RestartPod: a.pods.restart,
-		StopPod:    a.pods.stop,
-		StartPod:   a.pods.start,
-		PrunePods:  a.pods.prune,
-		ResumePods: a.pods.resume,
-		Changed:    a.changes.Wait,
+		Network:          a.network.Network,
+		VIP:              a.vip.view,
+		Config:           func() string { return configText(a.settings.Load().loaded) },
+		Reload:           a.reload,
+		Mute:             a.mute,
+		Unmute:           a.unmute,
+		RestartPod:       a.pods.restart,
+		StopPod:          a.pods.stop,
+		StartPod:         a.pods.start,
+		PrunePods:        a.pods.prune,
+		ResumePods:       a.pods.resume,
+		StartMaintenance: a.vip.startMaintenance,
+		StopMaintenance:  a.vip.keepalive.StopMaintenance,
+		Changed:          a.changes.Wait,
 	}
 }
 

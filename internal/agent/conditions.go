@@ -33,7 +33,7 @@ var agentTasks = &health.Condition{
 	Name:    "AgentTasks",
 	Help:    "Every part of the agent runs and makes progress.",
 	Impact:  health.Degraded,
-	Max:     32,
+	Max:     48,
 	Reasons: []*health.Reason{taskRestarting, taskStuck},
 }
 
@@ -47,6 +47,7 @@ func Conditions(mode string) []*health.Condition {
 		c = append(c, conditions.Manifests, conditions.StaticPods)
 	}
 	c = append(c, netcheck.Conditions()...)
+	c = append(c, vipConditions()...)
 	return append(c, agentConfig, agentTasks)
 }
 

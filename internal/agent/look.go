@@ -55,11 +55,13 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	}
 	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
 	board.Publish(networkLooks...)
+	vip, vipLooks := lookVIP(ctx, c, store)
+	board.Publish(vipLooks...)
 	board.Publish(health.Look{Of: agentConfig, Findings: []health.Finding{lookConfig(s)}})
 	mutes := lookMutes(store)
 	board.SetMutes(mutes)
 	snap := board.Snapshot()
-	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods, Network: shownNetwork(network)}
+	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods, Network: shownNetwork(network), VIP: shownVIP(vip), Maintenance: vip.Maintenance}
 	for _, m := range mutes {
 		out.Mutes = append(out.Mutes, view.Mute(m))
 	}

@@ -34,7 +34,7 @@ type pods interface {
 func (a *agent) wire(c config.Config) error {
 	a.metrics = metrics.New(metrics.Sources{
 		Snapshot: a.board.Snapshot, Mutes: a.viewMutes, Pods: func() []view.Pod { return a.pods.list() }, Runtime: a.runtimeView,
-		Network: func() view.Network { return a.network.Network() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
+		Network: func() view.Network { return a.network.Network() }, VIP: func() view.VIP { return a.vip.view() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
 		Reload:  func() (bool, time.Time) { s := a.settings.Load(); return s.refused == nil, s.at },
 		Version: a.o.Version, Revision: a.o.Revision,
 		OnError: func(err error) { a.log.Warn("metrics", zap.Error(err)) },
@@ -49,6 +49,7 @@ func (a *agent) wire(c config.Config) error {
 	}, a.board, a.log)
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{Observe: a.metrics.ObservePeer}, a.board, a.log)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)
+	a.wireVIP()
 	var err error
 	switch c.StaticPods.Mode {
 	case config.ModeRun:
@@ -175,7 +176,9 @@ func (a *agent) wireRun(c config.Config, facts *facts) error {
 		return err
 	}
 	a.pods = runPods{p: p, gate: gate, shutdown: &shutdown{
-		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: p.ShutdownTime, stop: p.Shutdown, stay: p.Stay,
+		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: p.ShutdownTime,
+		prepare: []func(context.Context){a.vip.leave(a.log)}, stop: p.Shutdown,
+		stay: func() { a.vip.keepalive.Stay(); p.Stay() },
 	}}
 	return nil
 }

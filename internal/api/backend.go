@@ -15,18 +15,21 @@ type Backend struct {
 	Status  func() view.Status
 	Pods    func() []view.Pod
 	Network func() view.Network
+	VIP     func() view.VIP
 	Events  func(since time.Time) ([]event.Event, error) // oldest first
 	Check   func(name, subject string) view.Check
 	Config  func() string // the effective configuration as text, secrets left out
 
-	Reload     func(ctx context.Context) (view.ReloadResult, error)
-	Mute       func(ctx context.Context, m view.Mute) error // of a condition that was not looked up yet
-	Unmute     func(ctx context.Context, condition, subject string) error
-	RestartPod func(ctx context.Context, name string) error
-	StopPod    func(ctx context.Context, name string, d time.Duration) error // to be started again by itself after d
-	StartPod   func(ctx context.Context, name string) error                  // ends what StopPod began
-	PrunePods  func(ctx context.Context) error                               // let go the pods that are kept although their manifests are gone
-	ResumePods func(ctx context.Context) error                               // run pods again after stepping back from another owner of the node
+	Reload           func(ctx context.Context) (view.ReloadResult, error)
+	Mute             func(ctx context.Context, m view.Mute) error // of a condition that was not looked up yet
+	Unmute           func(ctx context.Context, condition, subject string) error
+	RestartPod       func(ctx context.Context, name string) error
+	StopPod          func(ctx context.Context, name string, d time.Duration) error // to be started again by itself after d
+	StartPod         func(ctx context.Context, name string) error                  // ends what StopPod began
+	StartMaintenance func(ctx context.Context, d time.Duration, reason, by string, force bool) (view.Maintenance, error)
+	StopMaintenance  func(ctx context.Context) error
+	PrunePods        func(ctx context.Context) error // let go the pods that are kept although their manifests are gone
+	ResumePods       func(ctx context.Context) error // run pods again after stepping back from another owner of the node
 
 	// Changed waits until what Status shows has another sequence number than after, or ctx ends, and returns the number then.
 	Changed func(ctx context.Context, after uint64) uint64

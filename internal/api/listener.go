@@ -26,6 +26,7 @@ type Pages struct {
 	Metrics http.Handler
 	Ready   func() bool // whether the first looks are over; it answers from memory
 	Version string
+	VIP     http.Handler // what other nodes' agents are told; nil: nothing
 }
 
 // Listener is the task that serves /metrics, /-/healthy and /-/ready.
@@ -82,6 +83,9 @@ func (p Pages) handler(landing http.Handler) http.Handler {
 		}
 		text(w, http.StatusServiceUnavailable, "nodeagent is not ready: its first looks are not over.\n")
 	})
+	if p.VIP != nil {
+		mux.Handle("GET /v1/vip", p.VIP)
+	}
 	mux.Handle("GET /{$}", landing)
 	return mux
 }

@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	pollTimeout = 30 * time.Second
-	verbTimeout = 65 * time.Second
-	longestMute = 31 * 24 * time.Hour
-	longestStop = 31 * 24 * time.Hour
+	pollTimeout        = 30 * time.Second
+	verbTimeout        = 65 * time.Second
+	longestMute        = 31 * 24 * time.Hour
+	longestStop        = 31 * 24 * time.Hour
+	longestMaintenance = 31 * 24 * time.Hour
 )
 
 type route struct {
@@ -33,12 +34,15 @@ func (b Backend) routes() []route {
 		{"GET", "/v1/watch", "?after=SEQ: waits up to 30 s for a change, then the whole node", b.watch},
 		{"GET", "/v1/pods", "static pods", func(w http.ResponseWriter, _ *http.Request) { reply(w, append([]view.Pod{}, b.Pods()...)) }},
 		{"GET", "/v1/network", "Flannel and its peers", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Network()) }},
+		{"GET", "/v1/vip", "verdicts, VRRP, the balancer", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.VIP()) }},
 		{"GET", "/v1/events", "?since=RFC3339: the timeline", b.events},
 		{"GET", "/v1/check/{name}", "?subject=: one condition", b.check},
 		{"GET", "/v1/config", "the effective configuration", b.config},
 		{"POST", "/v1/reload", "reads the configuration again", b.reload},
 		{"POST", "/v1/mute", "{condition, subject, for, reason, by}", b.mute},
 		{"POST", "/v1/unmute", "{condition, subject}", b.unmute},
+		{"POST", "/v1/maintenance/start", "{for, reason, by, force}: lowers the verdicts of this node for a while", b.maintain},
+		{"POST", "/v1/maintenance/stop", "ends it", bare(b.StopMaintenance)},
 		{"POST", "/v1/pods/restart", "{name}: stops a pod and starts it anew", b.restart},
 		{"POST", "/v1/pods/stop", "{name, for}: stops a pod for a while", b.stop},
 		{"POST", "/v1/pods/start", "{name}: starts a pod that was stopped", b.start},
@@ -163,12 +167,7 @@ func (b Backend) mute(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, fmt.Sprintf("for=%q is no time to mute", cut(q.For, 32)), "send a duration such as 90s, 30m or 1h, at most 744h")
 		return
 	}
-	if q.By == "" {
-		if p, ok := peerOf(r.Context()); ok {
-			q.By = userName(p.uid)
-		}
-	}
-	m := view.Mute{Condition: q.Condition, Subject: q.Subject, Until: time.Now().Add(d).Round(time.Second), Reason: view.OneLine(q.Reason), By: view.OneLine(q.By)}
+	m := view.Mute{Condition: q.Condition, Subject: q.Subject, Until: time.Now().Add(d).Round(time.Second), Reason: view.OneLine(q.Reason), By: view.OneLine(by(r, q.By))}
 	if err := b.Mute(r.Context(), m); err != nil {
 		failed(w, err)
 		return
@@ -190,6 +189,32 @@ func (b Backend) unmute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, struct{}{})
+}
+
+func (b Backend) maintain(w http.ResponseWriter, r *http.Request) {
+	var q view.MaintenanceRequest
+	if !body(w, r, &q) {
+		return
+	}
+	d, err := time.ParseDuration(q.For)
+	if err != nil || d <= 0 || d > longestMaintenance {
+		fail(w, http.StatusBadRequest, fmt.Sprintf("for=%q is no time for maintenance", cut(view.OneLine(q.For), 32)), "send a duration such as 30m or 1h, at most 744h")
+		return
+	}
+	m, err := b.StartMaintenance(r.Context(), d, q.Reason, by(r, q.By), q.Force)
+	if err != nil {
+		failed(w, err)
+		return
+	}
+	reply(w, m)
+}
+
+// by is who asks: what they say, else their user name.
+func by(r *http.Request, said string) string {
+	if p, ok := peerOf(r.Context()); said == "" && ok {
+		return userName(p.uid)
+	}
+	return said
 }
 
 func (b Backend) restart(w http.ResponseWriter, r *http.Request) {

@@ -46,9 +46,16 @@ func (s *script) called() string {
 
 func (s *script) backend() Backend {
 	return Backend{
-		Status:  func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
-		Pods:    func() []view.Pod { return nil },
-		Network: func() view.Network { return view.Network{Backend: "vxlan"} },
+		Status: func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
+		Pods:   func() []view.Pod { return nil },
+		VIP: func() view.VIP {
+			return view.VIP{Verdicts: []view.Verdict{{Policy: "vip", Number: -60, Word: "unknown"}}}
+		},
+		StartMaintenance: func(_ context.Context, d time.Duration, reason, by string, force bool) (view.Maintenance, error) {
+			return view.Maintenance{Reason: reason, By: by}, s.note("maintain for %v, %s, by %s, %v", d, reason, by, force)
+		},
+		StopMaintenance: func(context.Context) error { return s.note("end maintenance") },
+		Network:         func() view.Network { return view.Network{Backend: "vxlan"} },
 		Events: func(since time.Time) ([]event.Event, error) {
 			if since.Year() == 2001 {
 				return nil, errors.New("read timeline: disk is gone")
@@ -127,6 +134,11 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/mute", ``, 400, "read the body", ""},
 		{"POST", "/v1/mute", `{"reason":"` + strings.Repeat("x", bodyLimit) + `"}`, 413, "larger than 65536 bytes", ""},
 		{"POST", "/v1/unmute", `{"condition":"C","subject":"s"}`, 200, "{}", "unmute C/s"},
+		{"GET", "/v1/vip", "", 200, `"number":-60`, ""},
+		{"POST", "/v1/maintenance/start", `{"for":"1h","reason":"disk","by":"me","force":true}`, 200, `"reason":"disk"`, "maintain for 1h0m0s, disk, by me, true"},
+		{"POST", "/v1/maintenance/start", `{"for":"745h"}`, 400, "at most 744h", ""},
+		{"POST", "/v1/maintenance/start", `{"for":"soon"}`, 400, "no time for maintenance", ""},
+		{"POST", "/v1/maintenance/stop", "", 200, "{}", "end maintenance"},
 		{"GET", "/v1/network", "", 200, `"backend":"vxlan"`, ""},
 		{"POST", "/v1/unmute", `{}`, 400, "no condition named", ""},
 		{"POST", "/v1/pods/restart", `{"name":"default/web"}`, 200, "{}", "restart default/web"},
@@ -171,7 +183,7 @@ func TestVerbsThatFail(t *testing.T) {
 	b := working()
 	h := b.backend().handler(0)
 	verbs := map[string]string{
-		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/stop": `{"name":"web","for":"1m"}`, "/v1/pods/start": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
+		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/maintenance/start": `{"for":"1h"}`, "/v1/maintenance/stop": "", "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/stop": `{"name":"web","for":"1m"}`, "/v1/pods/start": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
 	}
 	for path, body := range verbs {
 		b.err = fmt.Errorf("restart: %w", &view.Error{Problem: "no pod web", Fix: "see `nodeagent pods`"})

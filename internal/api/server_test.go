@@ -81,7 +81,11 @@ func TestClientAndSocket(t *testing.T) {
 	must(c.RestartPod(ctx, "default/web"))
 	must(c.StopPod(ctx, "web", 90*time.Minute))
 	must(c.StartPod(ctx, "web"))
-	if got, want := b.called(), "reload; mute C/s for 1h0m0s, r, by me; unmute C/s; restart default/web; stop web for 1h30m0s; start web"; got != want {
+	if m, err := c.StartMaintenance(ctx, view.MaintenanceRequest{For: "1h", Reason: "disk", By: "me"}); err != nil || m.Reason != "disk" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	must(c.StopMaintenance(ctx))
+	if got, want := b.called(), "reload; mute C/s for 1h0m0s, r, by me; unmute C/s; restart default/web; stop web for 1h30m0s; start web; maintain for 1h0m0s, disk, by me, false; end maintenance"; got != want {
 		t.Errorf("called %q, want %q", got, want)
 	}
 

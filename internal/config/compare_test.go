@@ -9,7 +9,7 @@ import (
 func TestRestartRequired(t *testing.T) {
 	// Every key that builds something at the start; the rest is read anew in each pass.
 	want := []string{
-		"api.group", "api.socket", "cgroupRoot", "events.maxSize", "log.format", "metrics.listen", "metrics.webConfigFile",
+		"api.group", "api.socket", "cgroupRoot", "events.maxSize", "keepalive.notifyFifo", "log.format", "metrics.listen", "metrics.webConfigFile",
 		"nodeName", "podLogLinksDir", "podLogsDir", "runDir", "stateDir", "staticPods.evenWithKubeletInstalled", "staticPods.mode",
 	}
 	other, err := parseOne(everyKey)

@@ -77,6 +77,8 @@ type Config struct {
 	CrashLoopBackOff CrashLoopBackOff `yaml:"crashLoopBackOff"`
 	// Flannel's devices, routes and peers.
 	Network Network `yaml:"network"`
+	// What keepalived is told, and what is seen of VRRP and the balancer.
+	Keepalive Keepalive `yaml:"keepalive"`
 	// The HTTP listener: /metrics, /-/healthy, /-/ready.
 	Metrics Metrics `yaml:"metrics" reload:"restart"`
 	// The unix socket that the nodeagent commands talk to.
@@ -88,7 +90,7 @@ type Config struct {
 
 	// Tuning by condition name (nodeagent status lists them), such as {RuntimeReady: {valid: 1m}}. What is not given
 	// stays as the condition declares it. A condition takes:
-	Conditions map[string]Condition `yaml:"conditions"`
+	Conditions map[string]Condition `yaml:"conditions" keys:"condition"`
 }
 
 // StaticPods says what is done with manifests.

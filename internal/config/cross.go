@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,6 +28,11 @@ func crossCheck(c Config, origins map[string]Origin, refused map[string]bool) []
 				"give at least "+shortDuration(a)+", or a shorter "+small)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Keepalive.Policies)) {
+		if key := "keepalive.policies." + name; len(c.Keepalive.Policies[name].Counts) == 0 && !refusedBelow(refused, key) {
+			list = append(list, Problem{Key: key, Message: "no condition counts", Fix: "name at least one: counts: {HAProxy: {weight: -120}}"})
+		}
+	}
 	back := c.CrashLoopBackOff
 	atMost("runtimeProbeTimeout", c.RuntimeProbeTimeout, "runtimeRequestTimeout", c.RuntimeRequestTimeout)
 	atMost("network.probeTimeout", c.Network.ProbeTimeout, "network.probeInterval", c.Network.ProbeInterval)
@@ -43,4 +51,14 @@ func crossCheck(c Config, origins map[string]Origin, refused map[string]bool) []
 			"give a shorter path, or set api.socket")
 	}
 	return list
+}
+
+// refusedBelow says whether a key below path was refused already.
+func refusedBelow(refused map[string]bool, path string) bool {
+	for key := range refused {
+		if strings.HasPrefix(key, path+".") {
+			return true
+		}
+	}
+	return false
 }

@@ -46,6 +46,12 @@ func declared() Config {
 			SubnetFile:     "/run/flannel/subnet.env", // flanneld's
 			CNIConfDir:     "/etc/cni/net.d",          // containerd's and CRI-O's
 		},
+		Keepalive: Keepalive{
+			ConfigFile:     "/etc/keepalived/keepalived.conf", // keepalived's
+			CheckFrequency: 5 * time.Second,
+			ProbeInterval:  10 * time.Second,
+			HAProxy:        HAProxy{CheckFrequency: time.Second, Timeout: time.Second},
+		},
 		Metrics: Metrics{Listen: ":10071"},
 		API:     API{Group: "nodeagent"},
 		Log:     Log{Level: "info", Format: "auto"},
@@ -58,6 +64,9 @@ func declared() Config {
 func resolve(c *Config) {
 	if c.API.Socket == "" {
 		c.API.Socket = filepath.Join(c.RunDir, "nodeagent.sock")
+	}
+	if c.Keepalive.NotifyFIFO == "" {
+		c.Keepalive.NotifyFIFO = filepath.Join(c.RunDir, "vrrp.fifo")
 	}
 	if c.StaticPodPath == "" && c.StaticPods.Mode == ModeRun {
 		c.StaticPodPath = "/etc/nodeagent/manifests"

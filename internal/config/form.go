@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -33,6 +34,9 @@ var forms = map[string]form{
 	"socket":   {"the whole path of a socket, starting with /", checkSocket},
 	"listen":   {wantListen, checkListen},
 	"group":    {"the name of a group, such as nodeagent", checkGroup},
+	"url":      {"an address, such as http://10.0.0.2:10071", checkURL},
+	"text":     {"text", checkText},
+	"reason":   {"the name of a reason, such as Down", checkReason},
 }
 
 // Names of Kubernetes objects (RFC 1123 subdomain) and groups (as shadow's groupadd allows).
@@ -116,6 +120,35 @@ func checkListen(s string) (string, *fault) {
 func checkGroup(s string) (string, *fault) {
 	if !groupNames.MatchString(s) {
 		return "", &fault{shown(s) + " is not the name of a group", "give a name, such as nodeagent"}
+	}
+	return s, nil
+}
+
+// checkURL takes what names another agent: no path, and no user, since a password would stand in the open.
+func checkURL(s string) (string, *fault) {
+	const want = "give one such as http://10.0.0.2:10071"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return "", &fault{shown(s) + " is not an address with http:// or https://", want}
+	case u.User != nil:
+		return "", &fault{"has a user in it", "give the address alone"}
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
+		return "", &fault{shown(s) + " has more than an address", want}
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func checkText(s string) (string, *fault) {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return "", &fault{shown(s) + " has characters that can't be printed", "give plain text"}
+	}
+	return s, nil
+}
+
+func checkReason(s string) (string, *fault) {
+	if !conditionNames.MatchString(s) {
+		return "", &fault{shown(s) + " is not the name of a reason", "give one of docs/conditions.md, such as Down"}
 	}
 	return s, nil
 }

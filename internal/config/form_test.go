@@ -105,7 +105,7 @@ func TestTags(t *testing.T) {
 					walk(f.typ)
 				}
 				continue
-			case reflect.String:
+			case reflect.String, reflect.Slice:
 				if _, ok := forms[f.form]; ok == (f.oneof != nil) {
 					t.Errorf("%s: needs a known form or oneof", f.name)
 				}

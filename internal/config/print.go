@@ -42,10 +42,7 @@ func (p *printer) group(v reflect.Value, path, indent string) {
 			p.lines = append(p.lines, printed{indent, f.name + ": {}", Origin{}.String()})
 		case f.typ.Kind() == reflect.Map:
 			p.lines = append(p.lines, printed{indent, f.name + ":", ""})
-			for _, name := range mapNames(fv) {
-				p.lines = append(p.lines, printed{indent + "  ", quoted(name) + ":", ""})
-				p.set(fv.MapIndex(reflect.ValueOf(name)), join(key, name), indent+"    ")
-			}
+			p.entries(fv, key, indent+"  ")
 		default:
 			p.leaf(f, fv, key, indent)
 		}
@@ -55,9 +52,22 @@ func (p *printer) group(v reflect.Value, path, indent string) {
 // set prints the fields of v that are set.
 func (p *printer) set(v reflect.Value, path, indent string) {
 	for _, f := range fieldsOf(v.Type()) {
-		if fv := v.Field(f.index); !fv.IsZero() {
-			p.leaf(f, fv, join(path, f.name), indent)
+		switch fv, key := v.Field(f.index), join(path, f.name); {
+		case fv.IsZero():
+		case f.typ.Kind() == reflect.Map:
+			p.lines = append(p.lines, printed{indent, f.name + ":", ""})
+			p.entries(fv, key, indent+"  ")
+		default:
+			p.leaf(f, fv, key, indent)
 		}
+	}
+}
+
+// entries prints a map.
+func (p *printer) entries(v reflect.Value, path, indent string) {
+	for _, name := range mapNames(v) {
+		p.lines = append(p.lines, printed{indent, quoted(name) + ":", ""})
+		p.set(v.MapIndex(reflect.ValueOf(name)), join(path, name), indent+"  ")
 	}
 }
 

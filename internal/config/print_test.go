@@ -39,6 +39,23 @@ crashLoopBackOff:
   imagePullInitialDelay: 3s
   maxImagePullPeriod: 1h
 network: {checkFrequency: 10s, probeInterval: 5s, probeTimeout: 500ms, subnetFile: /run/other/subnet.env, cniConfDir: /etc/other}
+keepalive:
+  configFile: /etc/ka.conf
+  notifyFifo: /run/ka.fifo
+  checkFrequency: 1s
+  probeInterval: 20s
+  peers: ["http://10.0.0.2:10071", https://node3:10071/]
+  haproxy: {configFile: /etc/ha.cfg, socket: /run/ha.sock, port: 8443, checkFrequency: 2s, timeout: 500ms}
+  policies:
+    vip:
+      counts:
+        NetworkReady: {weight: -50, subject: x, fault: [Down, Gone]}
+        RuntimeReady: {weight: -1}
+      rise: 10s
+      fall: 1s
+      faultFor: 20s
+      maintenance: -90
+      nothing: -70
 metrics: {listen: "[::1]:9", webConfigFile: /etc/nodeagent/web.yaml}
 api: {socket: /run/x.sock, group: adm}
 log: {level: error, format: journal}

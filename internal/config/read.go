@@ -75,7 +75,7 @@ func (r *reader) group(n *yaml.Node, v reflect.Value, path string) {
 		case reflect.Struct:
 			r.group(e.value, fv, key)
 		case reflect.Map:
-			r.conditions(e.value, fv, key)
+			r.named(e.value, fv, key, mapKeys[f.keys])
 		default:
 			r.leaf(e, f, fv, key)
 		}
@@ -102,19 +102,36 @@ func (r *reader) leaf(e entry, f field, v reflect.Value, key string) {
 	r.origins[key] = Origin{r.file, e.key.Line, e.key.Column}
 }
 
-// conditions lays the mapping n over the map v of condition names.
-func (r *reader) conditions(n *yaml.Node, v reflect.Value, path string) {
-	for _, e := range r.entries(n, path, []string{"a condition's name"}) {
+// keyKind is what the keys of a map are.
+type keyKind struct {
+	what    string // "a condition's name"
+	names   *regexp.Regexp
+	wrong   string // said of a key that is none
+	fix     string
+	isKnown bool // they are held against Options.KnownConditions
+}
+
+var mapKeys = map[string]keyKind{
+	"condition": {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true},
+	"policy":    {"the name of a verdict", policyNames, "is not the name of a verdict", "names are 1 to 32 small letters, digits and dashes, such as vip", false},
+}
+
+// policyNames are names of files in the verdict folder, which has one of its own called beat.
+var policyNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// named lays the mapping n over the map v, whose keys are of one kind.
+func (r *reader) named(n *yaml.Node, v reflect.Value, path string, kind keyKind) {
+	for _, e := range r.entries(n, path, []string{kind.what}) {
 		switch {
-		case r.known != nil && !slices.Contains(r.known, e.name):
+		case kind.isKnown && r.known != nil && !slices.Contains(r.known, e.name):
 			fix := "nodeagent status lists the names"
 			if near := nearest(e.name, r.known); near != "" {
 				fix = "did you mean " + near + "?"
 			}
 			r.problem(e.key, join(path, e.name), "no condition has this name", fix)
 			continue
-		case !conditionNames.MatchString(e.name):
-			r.problem(e.key, join(path, e.name), "is not the name of a condition", "names are letters and digits, such as RuntimeReady")
+		case !kind.names.MatchString(e.name), kind.what == mapKeys["policy"].what && e.name == "beat":
+			r.problem(e.key, join(path, e.name), kind.wrong, kind.fix)
 			continue
 		}
 		one := reflect.New(v.Type().Elem()).Elem()

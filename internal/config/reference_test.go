@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,6 +73,9 @@ func TestReferenceIsTheDefault(t *testing.T) {
 	}
 }
 
+// entryOf is the first line about one key that entries of a map take.
+var entryOf = regexp.MustCompile(`^##  +[a-zA-Z]+: `)
+
 func TestReferenceIsReadable(t *testing.T) {
 	prose := 0
 	for line := range strings.Lines(string(Reference())) {
@@ -81,8 +85,11 @@ func TestReferenceIsReadable(t *testing.T) {
 		if prose++; !strings.HasPrefix(line, "## ") {
 			prose = 0
 		}
-		if strings.Contains(line, "Configuration of nodeagent") || strings.Contains(line, "Tuning by condition") {
+		switch {
+		case strings.Contains(line, "Configuration of nodeagent"), strings.Contains(line, "Tuning by condition"):
 			prose = -6 // the head, and a group whose keys are not lines of their own
+		case entryOf.MatchString(line):
+			prose = 1 // what an entry takes begins
 		}
 		if prose > 2 {
 			t.Errorf("more than two lines of prose: %s", line)
@@ -118,17 +125,11 @@ func renderReference(t *testing.T) []byte {
 			writeProse(&b, "## "+indent, doc)
 			switch fv := v.Field(i); f.typ.Kind() {
 			case reflect.Struct:
-				b.WriteString("# " + f.name + ":\n")
-				group(fv, "  ", restart || f.restart)
+				b.WriteString("# " + indent + f.name + ":\n")
+				group(fv, indent+"  ", restart || f.restart)
 			case reflect.Map:
-				for j, ef := range fieldsOf(f.typ.Elem()) {
-					doc := docs[f.typ.Elem().Name()+"."+f.typ.Elem().Field(j).Name]
-					if ef.span[0] != "" {
-						doc += " From " + ef.span[0] + " to " + ef.span[1] + "."
-					}
-					writeProse(&b, "##   ", ef.name+": "+doc)
-				}
-				b.WriteString("# " + f.name + ": {}\n")
+				writeEntry(&b, docs, f.typ.Elem(), indent+"  ")
+				b.WriteString("# " + indent + f.name + ": {}\n")
 			default:
 				b.WriteString("# " + indent + f.name + ": " + format(fv) + "\n")
 			}
@@ -136,6 +137,20 @@ func renderReference(t *testing.T) []byte {
 	}
 	group(reflect.ValueOf(declared()), "", false)
 	return b.Bytes()
+}
+
+// writeEntry says what an entry of a map takes.
+func writeEntry(b *bytes.Buffer, docs map[string]string, t reflect.Type, indent string) {
+	for j, f := range fieldsOf(t) {
+		doc := docs[t.Name()+"."+t.Field(j).Name]
+		if f.span[0] != "" {
+			doc += " From " + f.span[0] + " to " + f.span[1] + "."
+		}
+		writeProse(b, "## "+indent, f.name+": "+doc)
+		if f.typ.Kind() == reflect.Map {
+			writeEntry(b, docs, f.typ.Elem(), indent+"  ")
+		}
+	}
 }
 
 func writeProse(b *bytes.Buffer, prefix, text string) {

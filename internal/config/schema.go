@@ -20,6 +20,7 @@ type field struct {
 	form    string   // a named check of forms
 	oneof   []string // the values allowed
 	span    [2]string
+	keys    string // of a map: what its keys are (see mapKeys)
 	restart bool
 }
 
@@ -33,6 +34,7 @@ func fieldsOf(t reflect.Type) []field {
 			name:    sf.Tag.Get("yaml"),
 			typ:     sf.Type,
 			form:    sf.Tag.Get("form"),
+			keys:    sf.Tag.Get("keys"),
 			restart: sf.Tag.Get("reload") == "restart",
 		}
 		if s := sf.Tag.Get("oneof"); s != "" {

@@ -19,6 +19,9 @@ type fault struct{ message, fix string }
 // parseValue reads the node of key f, whose default is def, into a value of the field's type.
 func parseValue(n *yaml.Node, f field, def reflect.Value) (reflect.Value, *fault) {
 	none := reflect.Value{}
+	if f.typ.Kind() == reflect.Slice {
+		return parseList(n, f)
+	}
 	if n.Kind != yaml.ScalarNode {
 		return none, &fault{"is " + kindName(n), "give " + wants(f, def)}
 	}
@@ -42,7 +45,7 @@ func parseValue(n *yaml.Node, f field, def reflect.Value) (reflect.Value, *fault
 		high, _ := parseText(f.typ, f.span[1])
 		var how string
 		switch {
-		case negative(v):
+		case negative(v) && !negative(low):
 			how = " is negative"
 		case compare(v, low) < 0:
 			how = " is less than " + f.span[0]
@@ -54,6 +57,36 @@ func parseValue(n *yaml.Node, f field, def reflect.Value) (reflect.Value, *fault
 		}
 	}
 	return v, nil
+}
+
+// maxList bounds a list of texts.
+const maxList = 64
+
+// parseList reads a list of texts. One text alone is no list: what is meant by a comma in it can't be known.
+func parseList(n *yaml.Node, f field) (reflect.Value, *fault) {
+	want := "give a list, such as [...], of " + wants(f, reflect.Value{})
+	if n.Kind != yaml.SequenceNode {
+		return reflect.Value{}, &fault{"is " + kindName(n), want}
+	}
+	if len(n.Content) > maxList {
+		return reflect.Value{}, &fault{"has " + strconv.Itoa(len(n.Content)) + " entries", "give at most " + strconv.Itoa(maxList)}
+	}
+	list := reflect.MakeSlice(f.typ, 0, len(n.Content))
+	for _, x := range n.Content {
+		x = target(x)
+		if x.Kind != yaml.ScalarNode || x.ShortTag() != "!!str" || x.Value == "" {
+			return reflect.Value{}, &fault{"has an entry that is " + kindName(x), want}
+		}
+		s, bad := checkString(x.Value, f, reflect.ValueOf(""))
+		if bad != nil {
+			return reflect.Value{}, bad
+		}
+		list = reflect.Append(list, reflect.ValueOf(s))
+	}
+	if list.Len() == 0 {
+		return reflect.Zero(f.typ), nil
+	}
+	return list, nil
 }
 
 // checkString holds a string against its form or its closed set.
@@ -178,6 +211,8 @@ func typeName(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.String:
 		return "text"
+	case t.Kind() == reflect.Slice:
+		return "a list"
 	case t.Kind() == reflect.Struct, t.Kind() == reflect.Map:
 		return "keys below it"
 	}
@@ -214,6 +249,12 @@ func format(v reflect.Value) string {
 		return quoted(v.String())
 	case reflect.Pointer:
 		return format(v.Elem())
+	case reflect.Slice:
+		var list []string
+		for i := range v.Len() {
+			list = append(list, format(v.Index(i)))
+		}
+		return "[" + strings.Join(list, ", ") + "]"
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
 	case reflect.Float64:

@@ -41,6 +41,7 @@ type Keepalive struct {
 	verb        sync.Mutex // one maintenance command at a time
 	maintenance atomic.Pointer[Maintenance]
 	leaving     atomic.Bool
+	departing   atomic.Pointer[Maintenance] // the node goes down
 }
 
 // New makes a Keepalive that does nothing until its Tasks run. config is called once a pass; the board must know Conditions and those of the policies.
@@ -58,7 +59,7 @@ func New(config func() Config, deps Deps, board *health.Board, log *zap.Logger) 
 	k.vrrp = newVRRP(config, deps, board, log)
 	k.writer = newWriter(cfg.Dir)
 	k.writer.policies = func() []Policy { return config().Policies }
-	k.writer.maintenance = k.now
+	k.writer.maintenance = k.inForce
 	k.writer.named = k.vrrp.named.Load
 	k.writer.board, k.writer.record, k.writer.log = board, deps.Record, log
 	k.sockets = newSockets(cfg.Dir, func() []string { return policyNames(config().Policies) }, k.writer.lines.Get, log)
@@ -169,6 +170,8 @@ func Look(cfg Config, store Loader, configured func() Configured) ([]health.Look
 	switch {
 	case len(cfg.Policies) == 0:
 		f = health.Finding{Status: health.Absent, Message: "no policy is configured"}
+	case len(problems) > 0 && !v.Named:
+		f = health.Finding{Status: health.Absent, Message: "no agent writes verdicts, and keepalived.conf names none"}
 	case len(problems) > 0:
 		f = health.Finding{Status: health.Failing, Reason: reasonNotWritten, Message: problems[0]}
 	}

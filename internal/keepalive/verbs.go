@@ -84,6 +84,15 @@ func (k *Keepalive) now() Maintenance {
 	return Maintenance{}
 }
 
+// inForce is what lowers the verdicts: maintenance, or that the node goes down.
+func (k *Keepalive) inForce() Maintenance {
+	m := k.now()
+	if d := k.departing.Load(); d != nil && !m.In(time.Now()) {
+		return *d
+	}
+	return m
+}
+
 func (k *Keepalive) tell(reason, message string) {
 	k.log.Info(message)
 	if k.deps.Record != nil {

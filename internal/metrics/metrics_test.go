@@ -57,6 +57,11 @@ func healthy() Sources {
 			}
 		},
 		Runtime: func() view.Runtime { return view.Runtime{Name: "containerd", Version: "1.6.20", API: "v1"} },
+		VIP: func() view.VIP {
+			return view.VIP{Named: true, Verdicts: []view.Verdict{{Policy: "vip", Word: "ok"}}, Counters: view.VIPCounters{Changes: 1, Answers: 12},
+				Instances: []view.VRRPInstance{{Name: "VI_1", Priority: 100, State: "MASTER", Since: reloaded, Transitions: 1, VIPs: []view.VIPState{{Address: "10.0.0.100/24", Present: true}}}},
+				Balancer:  &view.Balancer{Answered: true, Conns: 5, MaxConn: 4096, Backends: []view.Backend{{Name: "apis", Live: 3, Checked: 3}}}}
+		},
 		Network: func() view.Network {
 			return view.Network{Backend: "vxlan", Subnets: []string{"10.244.1.0/24"}, Known: 1, Looks: 9, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12}},
 				Peers: []view.Peer{{Subnet: netip.MustParsePrefix("10.244.2.0/24"), Node: "node2", State: view.PeerUp, RTT: 400 * time.Microsecond, Probes: 30, PathMTU: 1450}}}
@@ -95,6 +100,12 @@ func degraded() Sources {
 			{Namespace: "default", Name: "gone", Phase: view.PhaseMissing},
 			{Namespace: "default", Name: "odd", Phase: "of a later version"},
 		}
+	}
+	s.VIP = func() view.VIP {
+		return view.VIP{Verdicts: []view.Verdict{{Policy: "vip", Number: -254, Word: "fault"}}, Malformed: 3, Maintenance: &view.Maintenance{Until: far},
+			Instances: []view.VRRPInstance{{Name: "VI_1", Priority: 100, Effective: 1, State: "FAULT", Since: reloaded, Transitions: 7, VIPs: []view.VIPState{{Address: "10.0.0.100/24"}}}},
+			Heard:     []view.VRRPPeer{{Instance: "VI_1", Live: true}, {Instance: "VI_1"}, {Live: true}},
+			Balancer:  &view.Balancer{Conns: 5}}
 	}
 	s.Network = func() view.Network {
 		return view.Network{Backend: "host-gw", Known: 2, Looks: 90, Overruns: 2, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12, IPv6: 11}}, Peers: []view.Peer{
@@ -215,7 +226,7 @@ func series(text string) int {
 }
 
 func TestSeriesBudget(t *testing.T) {
-	// A node of the field: about 120 series beside what Go, the process and the handler say of themselves.
+	// A node of the field: about 130 series beside what Go, the process and the handler say of themselves.
 	s := healthy()
 	s.OnError = func(err error) { t.Error(err) }
 	m := New(s)
@@ -223,7 +234,7 @@ func TestSeriesBudget(t *testing.T) {
 		m.ObserveCRI(method, time.Millisecond, "OK")
 	}
 	all := scrape(t, m, "")
-	if n := series(all); n > 330 {
+	if n := series(all); n > 400 {
 		t.Errorf("a healthy node that made every call once has %d series", n)
 	}
 	m = New(s)
@@ -231,7 +242,7 @@ func TestSeriesBudget(t *testing.T) {
 		m.ObserveCRI(method, time.Millisecond, "OK")
 	}
 	text := scrape(t, m, "")
-	if n, total := series(own(text)), series(text); n > 120 || total > 180 {
+	if n, total := series(own(text)), series(text); n > 180 || total > 230 {
 		t.Errorf("a healthy node has %d series of its own and %d in all", n, total)
 	} else {
 		t.Logf("a healthy node: %d series of its own, %d in all, %d bytes", n, total, len(text))

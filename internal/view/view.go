@@ -27,18 +27,20 @@ func (c *Cell[T]) Get() (T, bool) {
 
 // Status is the whole node as `status -o json` prints it.
 type Status struct {
-	Node       string      `json:"node"`
-	Version    string      `json:"version"`
-	Time       time.Time   `json:"time"`
-	Since      time.Time   `json:"since,omitzero"` // start of the daemon; zero when the CLI looked by itself
-	Daemon     bool        `json:"daemon"`         // false: no daemon ran, the CLI looked once by itself
-	Status     string      `json:"status"`         // ok, failing, unknown: the worst of what counts
-	Mode       string      `json:"mode"`           // staticPods.mode
-	Runtime    Runtime     `json:"runtime"`
-	Conditions []Condition `json:"conditions"`
-	Pods       []Pod       `json:"pods"`
-	Network    *Network    `json:"network,omitempty"` // where there is Flannel
-	Mutes      []Mute      `json:"mutes,omitempty"`
+	Node        string       `json:"node"`
+	Version     string       `json:"version"`
+	Time        time.Time    `json:"time"`
+	Since       time.Time    `json:"since,omitzero"` // start of the daemon; zero when the CLI looked by itself
+	Daemon      bool         `json:"daemon"`         // false: no daemon ran, the CLI looked once by itself
+	Status      string       `json:"status"`         // ok, failing, unknown: the worst of what counts
+	Mode        string       `json:"mode"`           // staticPods.mode
+	Runtime     Runtime      `json:"runtime"`
+	Conditions  []Condition  `json:"conditions"`
+	Pods        []Pod        `json:"pods"`
+	Network     *Network     `json:"network,omitempty"`     // where there is Flannel
+	VIP         *VIP         `json:"vip,omitempty"`         // where keepalived or a balancer is
+	Maintenance *Maintenance `json:"maintenance,omitempty"` // in force
+	Mutes       []Mute       `json:"mutes,omitempty"`
 }
 
 // Condition is one condition with its subjects.

@@ -77,6 +77,22 @@ func (c *Client) Network(ctx context.Context) (view.Network, error) {
 	return get[view.Network](ctx, c, readDeadline, "/v1/network", nil)
 }
 
+// VIP is what keepalived is told, and what is seen of VRRP and the balancer.
+func (c *Client) VIP(ctx context.Context) (view.VIP, error) {
+	return get[view.VIP](ctx, c, readDeadline, "/v1/vip", nil)
+}
+
+// StartMaintenance takes the node away from its VIPs for a while, and answers with what is in force.
+func (c *Client) StartMaintenance(ctx context.Context, q view.MaintenanceRequest) (view.Maintenance, error) {
+	return post[view.Maintenance](ctx, c, "/v1/maintenance/start", q)
+}
+
+// StopMaintenance ends it.
+func (c *Client) StopMaintenance(ctx context.Context) error {
+	_, err := post[struct{}](ctx, c, "/v1/maintenance/stop", struct{}{})
+	return err
+}
+
 // Events are the timeline's from a moment on, oldest first; the zero time asks for all.
 func (c *Client) Events(ctx context.Context, since time.Time) ([]event.Event, error) {
 	var q url.Values
