@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"nodeagent/internal/api"
+	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
@@ -63,6 +64,7 @@ type agent struct {
 	pods       pods
 	network    *netcheck.Checker
 	vip        *vip
+	components *component.Checker
 	nodeName   string
 	boot       string
 	changes    *api.Sequence
@@ -138,6 +140,9 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	tasks = append(tasks, a.pods.tasks()...)
 	tasks = append(tasks, a.vip.tasks()...)
 	for _, t := range a.network.Tasks() {
+		tasks = append(tasks, t)
+	}
+	for _, t := range a.components.Tasks() {
 		tasks = append(tasks, t)
 	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"nodeagent/internal/component"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
@@ -46,6 +47,7 @@ func Conditions(mode string) []*health.Condition {
 	case "companion":
 		c = append(c, conditions.Manifests, conditions.StaticPods)
 	}
+	c = append(c, component.Conditions()...)
 	c = append(c, netcheck.Conditions()...)
 	c = append(c, vipConditions()...)
 	return append(c, agentConfig, agentTasks)

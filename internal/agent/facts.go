@@ -22,10 +22,13 @@ type facts struct {
 
 func newFacts() *facts { return &facts{} }
 
-func (f *facts) get() kubelet.Facts {
+func (f *facts) get() kubelet.Facts { return f.within(factsFor) }
+
+// within are facts that are not older than d.
+func (f *facts) within(d time.Duration) kubelet.Facts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.at.IsZero() || time.Since(f.at) >= factsFor {
+	if f.at.IsZero() || time.Since(f.at) >= d {
 		f.f, f.at = kubelet.Find("/"), time.Now()
 	}
 	return f.f

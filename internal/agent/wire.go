@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
@@ -48,7 +49,9 @@ func (a *agent) wire(c config.Config) error {
 		Observe:      a.metrics.ObserveCRI,
 	}, a.board, a.log)
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{Observe: a.metrics.ObservePeer}, a.board, a.log)
-	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)
+	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) },
+		component.Deps{Pods: func() []view.Pod { return a.pods.list() }, Observe: a.metrics.ObserveComponent}, a.board, a.log)
+	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake, a.components.Wake)
 	a.wireVIP()
 	var err error
 	switch c.StaticPods.Mode {

@@ -79,6 +79,8 @@ type Config struct {
 	Network Network `yaml:"network"`
 	// What keepalived is told, and what is seen of VRRP and the balancer.
 	Keepalive Keepalive `yaml:"keepalive"`
+	// Kubernetes' own processes on this node.
+	Components Components `yaml:"components"`
 	// The HTTP listener: /metrics, /-/healthy, /-/ready.
 	Metrics Metrics `yaml:"metrics" reload:"restart"`
 	// The unix socket that the nodeagent commands talk to.

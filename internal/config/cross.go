@@ -38,7 +38,12 @@ func crossCheck(c Config, origins map[string]Origin, refused map[string]bool) []
 	atMost("network.probeTimeout", c.Network.ProbeTimeout, "network.probeInterval", c.Network.ProbeInterval)
 	atMost("crashLoopBackOff.initialDelay", back.InitialDelay, "crashLoopBackOff.maxContainerRestartPeriod", back.MaxContainerRestartPeriod)
 	atMost("crashLoopBackOff.imagePullInitialDelay", back.ImagePullInitialDelay, "crashLoopBackOff.maxImagePullPeriod", back.MaxImagePullPeriod)
+	atMost("components.slowAfter", c.Components.SlowAfter, "components.probeTimeout", c.Components.ProbeTimeout)
 
+	if name := path.Base(c.Components.Kubeconfig); name == "admin.conf" || name == "super-admin.conf" {
+		note("components.kubeconfig", c.Components.Kubeconfig+" belongs to an administrator of the cluster",
+			"name /etc/kubernetes/kubelet.conf, which has the rights of a node, or leave it empty")
+	}
 	if c.StateDir == c.RunDir && !refused["stateDir"] && !refused["runDir"] {
 		key := "runDir"
 		if origins[key].File == "" {

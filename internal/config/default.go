@@ -52,6 +52,11 @@ func declared() Config {
 			ProbeInterval:  10 * time.Second,
 			HAProxy:        HAProxy{CheckFrequency: time.Second, Timeout: time.Second},
 		},
+		Components: Components{
+			CheckFrequency: 5 * time.Second,
+			ProbeTimeout:   3 * time.Second, // more than the 2 s that an apiserver gives its etcd
+			SlowAfter:      time.Second,
+		},
 		Metrics: Metrics{Listen: ":10071"},
 		API:     API{Group: "nodeagent"},
 		Log:     Log{Level: "info", Format: "auto"},

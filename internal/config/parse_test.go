@@ -136,6 +136,10 @@ func TestParseFaults(t *testing.T) {
 		"a refused value is not compared": {"runtimeProbeTimeout: 30s\nruntimeRequestTimeout: 20\n", []string{
 			`2:24: runtimeRequestTimeout: 20 has no unit; give a duration from 1s to 1h, such as 2m`,
 		}},
+		"an administrator's kubeconfig": {"components:\n  kubeconfig: /etc/kubernetes/super-admin.conf\n  slowAfter: 4s\n", []string{
+			`2:3: components.kubeconfig: /etc/kubernetes/super-admin.conf belongs to an administrator of the cluster; name /etc/kubernetes/kubelet.conf, which has the rights of a node, or leave it empty`,
+			`3:3: components.slowAfter: 4s is longer than components.probeTimeout (3s, default); give at most 3s`,
+		}},
 		"folders together": {"stateDir: /run/nodeagent/\n", []string{
 			`1:1: stateDir: /run/nodeagent is both stateDir and runDir; give each a folder of its own: runDir is emptied at a reboot`,
 		}},

@@ -56,6 +56,7 @@ keepalive:
       faultFor: 20s
       maintenance: -90
       nothing: -70
+components: {checkFrequency: 7s, probeTimeout: 2s, slowAfter: 300ms, kubeconfig: /etc/kubernetes/kubelet.conf}
 metrics: {listen: "[::1]:9", webConfigFile: /etc/nodeagent/web.yaml}
 api: {socket: /run/x.sock, group: adm}
 log: {level: error, format: journal}

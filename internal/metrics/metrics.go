@@ -50,17 +50,18 @@ type Metrics struct {
 	registry *prometheus.Registry
 	cri      *cri
 	peerRTT  prometheus.Histogram
+	answers  *prometheus.HistogramVec
 	onError  func(error)
 }
 
 // New makes the registry.
 func New(s Sources) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), peerRTT: newPeerRTT(), onError: s.OnError}
+	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), peerRTT: newPeerRTT(), answers: newAnswers(), onError: s.OnError}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
-		m.cri.duration, m.cri.errors, m.peerRTT,
+		m.cri.duration, m.cri.errors, m.peerRTT, m.answers,
 		&node{parts: parts(s), onError: m.failed},
 	)
 	return m

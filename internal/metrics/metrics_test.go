@@ -170,6 +170,7 @@ func TestGolden(t *testing.T) {
 				m.ObserveCRI("/runtime.v1.RuntimeService/Status", 3*time.Second, "DeadlineExceeded")
 				m.ObserveCRI("/runtime.v1.RuntimeService/Status", 20*time.Millisecond, "OK")
 				m.ObserveCRI("Invented", time.Second, "Code(99)")
+				m.ObserveComponent("kube-apiserver", 3*time.Millisecond)
 			}
 			text := scrape(t, m, "")
 			got := own(text)

@@ -1,0 +1,187 @@
+package component
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// process of a component.
+type process struct {
+	pid     int
+	state   byte  // T, D, S ... as in proc_pid_stat(5)
+	started int64 // in clock ticks since the boot: with the pid, its identity
+	at      time.Time
+	flags   flags
+}
+
+// String names it, with its state where that explains a silence.
+func (p *process) String() string {
+	switch p.state {
+	case 'T', 't':
+		return fmt.Sprintf("pid %d, which is stopped (state T)", p.pid)
+	case 'D':
+		return fmt.Sprintf("pid %d, which waits in the kernel (state D)", p.pid)
+	case 'Z':
+		return fmt.Sprintf("pid %d, which is a zombie", p.pid)
+	}
+	return fmt.Sprintf("pid %d", p.pid)
+}
+
+// scanEvery is between full walks over /proc. In between only the processes found are looked at; a component whose process ended is
+// searched at once.
+const scanEvery = 30 * time.Second
+
+// processes finds components in /proc.
+type processes struct {
+	at    time.Time
+	found map[string]*process
+	proc  string
+}
+
+// find gives the processes of the known programs in this network namespace. The error says that /proc could not be read.
+func (p *processes) find(proc string, programs []string, now time.Time) (map[string]*process, error) {
+	fresh := p.proc == proc && !p.at.IsZero() && now.Sub(p.at) < scanEvery
+	for name, x := range p.found {
+		if !fresh {
+			break
+		}
+		state, started, err := readStat(proc, x.pid)
+		if err != nil || started != x.started || state == 'Z' {
+			fresh = false
+			break
+		}
+		y := *x
+		y.state = state
+		p.found[name] = &y
+	}
+	if fresh {
+		return p.found, nil
+	}
+	found, err := scan(proc, programs)
+	if err != nil {
+		return nil, err
+	}
+	p.found, p.at, p.proc = found, now, proc
+	return found, nil
+}
+
+// forget makes the next find walk again.
+func (p *processes) forget() { p.at = time.Time{} }
+
+func scan(proc string, programs []string) (map[string]*process, error) {
+	d, err := os.Open(proc)
+	if err != nil {
+		return nil, fmt.Errorf("read processes: %w", err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("read processes: %w", err)
+	}
+	boot := bootTime(proc)
+	namespace, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
+	found := map[string]*process{}
+	for _, n := range names {
+		pid, err := strconv.Atoi(n)
+		if err != nil {
+			continue
+		}
+		program := programOf(proc, n, programs)
+		if program == "" || !sameNetwork(proc, n, namespace) {
+			continue
+		}
+		x, ok := readProcess(proc, pid, program, boot)
+		if ok && (found[program] == nil || x.started < found[program].started) {
+			found[program] = x // of several the oldest: the others are its children
+		}
+	}
+	return found, nil
+}
+
+// commLength is how much of a program's name the kernel keeps.
+const commLength = 15
+
+func programOf(proc, pid string, programs []string) string {
+	comm, err := os.ReadFile(filepath.Join(proc, pid, "comm"))
+	if err != nil {
+		return ""
+	}
+	name := strings.TrimSpace(string(comm))
+	for _, p := range programs {
+		if name == p[:min(len(p), commLength)] {
+			return p
+		}
+	}
+	return ""
+}
+
+// sameNetwork is false for a process in another network namespace, such as a node of kind. Where that may not be read, it counts as here.
+func sameNetwork(proc, pid, namespace string) bool {
+	other, err := os.Readlink(filepath.Join(proc, pid, "ns/net"))
+	return err != nil || namespace == "" || other == namespace
+}
+
+func readProcess(proc string, pid int, program string, boot time.Time) (*process, bool) {
+	state, started, err := readStat(proc, pid)
+	if err != nil || state == 'Z' {
+		return nil, false
+	}
+	line, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return nil, false
+	}
+	words := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+	if path.Base(words[0]) != program {
+		return nil, false // a name that only looks like it, cut off by the kernel
+	}
+	x := &process{pid: pid, state: state, started: started, flags: parseFlags(words[1:])}
+	if !boot.IsZero() {
+		x.at = boot.Add(time.Duration(started) * time.Second / ticks)
+	}
+	return x, true
+}
+
+// ticks a second in /proc, which is 100 on every architecture that Kubernetes runs on.
+const ticks = 100
+
+// readStat reads "123 (name) S ...", in which the name may hold anything.
+func readStat(proc string, pid int) (state byte, started int64, err error) {
+	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0, 0, err
+	}
+	end := bytes.LastIndexByte(b, ')')
+	if end < 0 {
+		return 0, 0, fmt.Errorf("%s/%d/stat has no name", proc, pid)
+	}
+	f := strings.Fields(string(b[end+1:]))
+	if len(f) < 20 {
+		return 0, 0, fmt.Errorf("%s/%d/stat is too short", proc, pid)
+	}
+	started, err = strconv.ParseInt(f[19], 10, 64)
+	return f[0][0], started, err
+}
+
+func bootTime(proc string) time.Time {
+	b, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return time.Time{}
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "btime "); ok {
+			if n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
+				return time.Unix(n, 0)
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// aged tells whether the last walk is older than d.
+func (p *processes) aged(d time.Duration) bool { return time.Since(p.at) > d }
