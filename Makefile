@@ -3,14 +3,14 @@
 # sudo resets PATH: Go's usual place is looked at too.
 GO        ?= $(or $(shell command -v go 2>/dev/null),$(wildcard /usr/local/go/bin/go),go)
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
-VERSION   ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+VERSION   ?= $(shell ./scripts/version.sh)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 FUZZTIME  ?= 20s
 ONLY      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-unit test-integration fuzz compat lint bench clean
+.PHONY: help build run test test-unit test-integration fuzz compat lint bench package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ lint: ## golangci-lint, built from tools/go.mod
 bench: build ## dist/bench.json; ONLY=staticpods for a part (root)
 	@mkdir -p dist
 	$(GO) run -tags bench ./test/bench -only "$(ONLY)" -out dist/bench.json
+
+# SOURCE_DATE_EPOCH is the commit's time unless it is set: the same tree gives the same bytes.
+package: ## dist/: .deb, .rpm, .tar.gz for amd64 and arm64, SHA256SUMS, SBOM
+	GO='$(GO)' VERSION='$(VERSION)' ./scripts/package.sh
 
 clean: ## remove bin and dist
 	rm -rf bin dist

@@ -12,20 +12,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"nodeagent/internal/lab/workload"
 )
 
 // version is set by -ldflags "-X main.version=1.2.3".
 var version = "dev"
-
-func main() {
-	// The demo's images hold this one static binary, which is then its own workload.
-	if handled, code := workload.Run(os.Args[1:]); handled {
-		os.Exit(code)
-	}
-	os.Exit(execute(os.Args[1:]))
-}
 
 // execute runs one command line and returns its exit code.
 func execute(args []string) int {

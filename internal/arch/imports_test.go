@@ -17,7 +17,7 @@ var (
 	// commandsUse is what a command's own code may know of.
 	commandsUse = []string{"internal/agent", "internal/config", "internal/view", "internal/event", "internal/health", "internal/state", "internal/api/client",
 		"internal/staticpod/manifest", "internal/staticpod/kubelet", "internal/staticpod/podlogs", "internal/staticpod/verify",
-		"internal/keepalive/lint", "internal/keepalive/snippet", "internal/demo", "internal/lab/workload"}
+		"internal/keepalive/lint", "internal/keepalive/snippet", "internal/demo", "internal/lab/workload", "packaging/manpage"}
 )
 
 // rule is one sentence of the diagram. A rule counts for test files too unless it says otherwise.
@@ -131,6 +131,13 @@ var rules = []rule{
 		},
 	},
 	{
+		name: "what builds packages knows nothing of the agent",
+		why:  "it reads commands and programs from outside, and nothing of it is for the daemon to use",
+		forbids: func(e edge) bool {
+			return e.own && !e.test && (below(e.from, "packaging") && !below(e.to, "packaging") || below(e.to, "packaging") && !below(e.from, "packaging", "cmd"))
+		},
+	},
+	{
 		name: "manifests are parsed without I/O",
 		why:  "Parse is a function of its arguments, for the daemon, for validate and for fuzzing alike",
 		forbids: func(e edge) bool {
@@ -142,7 +149,7 @@ var rules = []rule{
 		once: true,
 		why:  "a package that no rule knows is a package without rules: put it into a list of imports_test.go",
 		forbids: func(e edge) bool {
-			known := slices.Concat(leaves, modules, wiring, benches, []string{"cmd", "test", "internal/arch"})
+			known := slices.Concat(leaves, modules, wiring, benches, []string{"cmd", "test", "packaging", "internal/arch"})
 			return !below(e.from, known...)
 		},
 	},
@@ -205,6 +212,7 @@ func TestRulesCanFail(t *testing.T) {
 		demoTop, demoUses    = "the demo is imported by cmd alone", "the demo uses lab, the client and leaves"
 		command, check       = "commands use what they are given", "nodeagent-check imports the standard library only"
 		client, pure         = "the API's client imports view and event alone", "manifests are parsed without I/O"
+		builds               = "what builds packages knows nothing of the agent"
 		placed, ends         = "every package has a place", "nothing imports tests of whole programs, commands, or this package"
 	)
 	cases := []struct {
@@ -261,6 +269,9 @@ func TestRulesCanFail(t *testing.T) {
 		{other("internal/staticpod/manifest", "net/netip"), nil},
 		{other("internal/helpers", "fmt"), []string{placed}},
 		{own("internal/agent", "cmd/nodeagent"), []string{agentUses, ends}},
+		{own("packaging/sbom", "internal/view"), []string{builds}},
+		{own("internal/agent", "packaging/manpage"), []string{agentUses, builds}},
+		{own("cmd/nodeagent", "packaging/manpage"), nil},
 	}
 	seen := map[string]bool{}
 	for _, c := range cases {
