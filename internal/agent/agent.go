@@ -20,6 +20,7 @@ import (
 
 	"nodeagent/internal/api"
 	"nodeagent/internal/component"
+	"nodeagent/internal/component/machine"
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
@@ -63,6 +64,7 @@ type agent struct {
 	runtime    *runtime.Runtime
 	pods       pods
 	network    *netcheck.Checker
+	machine    *machine.Machine
 	vip        *vip
 	components *component.Checker
 	nodeName   string
@@ -145,6 +147,7 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	for _, t := range a.components.Tasks() {
 		tasks = append(tasks, t)
 	}
+	tasks = append(tasks, a.machine.Task())
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
 		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer)}, a.log)
 	if err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"nodeagent/internal/component"
+	"nodeagent/internal/component/machine"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
 	"nodeagent/internal/runtime"
@@ -50,6 +51,7 @@ func Conditions(mode string) []*health.Condition {
 	c = append(c, component.Conditions()...)
 	c = append(c, netcheck.Conditions()...)
 	c = append(c, vipConditions()...)
+	c = append(c, machine.Conditions()...)
 	return append(c, agentConfig, agentTasks)
 }
 

@@ -88,7 +88,8 @@ func TestLook(t *testing.T) {
 
 // TestLookReadsTheState: mutes and the node's name are the daemon's, read and left as they are.
 func TestLookReadsTheState(t *testing.T) {
-	p := newPlace(t, `nodeName: ""`)
+	// The machine below the test is not what is tested.
+	p := newPlace(t, `nodeName: ""`, `conditions: {Clock: {enabled: false}, Filesystems: {enabled: false}, Inotify: {enabled: false}}`)
 	f, err := state.Open(p.state)
 	if err != nil {
 		t.Fatal(err)

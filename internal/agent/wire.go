@@ -52,6 +52,7 @@ func (a *agent) wire(c config.Config) error {
 	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) },
 		component.Deps{Pods: func() []view.Pod { return a.pods.list() }, Observe: a.metrics.ObserveComponent}, a.board, a.log)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake, a.components.Wake)
+	a.wireMachine(facts)
 	a.wireVIP()
 	var err error
 	switch c.StaticPods.Mode {
@@ -66,7 +67,8 @@ func (a *agent) wire(c config.Config) error {
 }
 
 func runtimeConfig(c config.Config, facts *facts) runtime.Config {
-	return runtime.Config{Endpoint: c.ContainerRuntimeEndpoint, Kubelet: facts.endpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency}
+	return runtime.Config{Endpoint: c.ContainerRuntimeEndpoint, Kubelet: facts.endpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
+		KubeletCgroup: func() runtime.KubeletCgroup { return kubeletCgroup(facts.get()) }}
 }
 
 // nameVersion is of the state that keeps the node's name.

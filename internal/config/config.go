@@ -77,6 +77,8 @@ type Config struct {
 	CrashLoopBackOff CrashLoopBackOff `yaml:"crashLoopBackOff"`
 	// Flannel's devices, routes and peers.
 	Network Network `yaml:"network"`
+	// The machine below the node's parts: clock, file systems, swap, kernel.
+	Machine Machine `yaml:"machine"`
 	// What keepalived is told, and what is seen of VRRP and the balancer.
 	Keepalive Keepalive `yaml:"keepalive"`
 	// Kubernetes' own processes on this node.

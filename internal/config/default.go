@@ -46,6 +46,12 @@ func declared() Config {
 			SubnetFile:     "/run/flannel/subnet.env", // flanneld's
 			CNIConfDir:     "/etc/cni/net.d",          // containerd's and CRI-O's
 		},
+		Machine: Machine{
+			CheckFrequency: 30 * time.Second,
+			FreeSpaceMin:   10, // kubelet's nodefs.available
+			FreeInodesMin:  5,  // kubelet's nodefs.inodesFree
+			ClockOffsetMax: 100 * time.Millisecond,
+		},
 		Keepalive: Keepalive{
 			ConfigFile:     "/etc/keepalived/keepalived.conf", // keepalived's
 			CheckFrequency: 5 * time.Second,

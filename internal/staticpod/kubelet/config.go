@@ -26,6 +26,9 @@ type Config struct {
 	ClusterDNS               []string
 	PodLogsDir               string
 	HealthzAddress           string            // host:port; empty: switched off
+	FailSwapOn               bool              // it does not start on a node with swap
+	ProtectKernelDefaults    bool              // it does not start where the kernel's settings are not its own
+	FailCgroupV1             bool              // it was told not to start on cgroup v1; since 1.35 that is its default, which shows nowhere
 	Sources                  map[string]string // where a value comes from, by kubelet's key; what is not named is kubelet's default
 }
 
@@ -43,6 +46,9 @@ type fileConfig struct {
 	PodLogsDir               *string         `json:"podLogsDir"`
 	HealthzPort              *int            `json:"healthzPort"`
 	HealthzBindAddress       *string         `json:"healthzBindAddress"`
+	FailSwapOn               *bool           `json:"failSwapOn"`
+	ProtectKernelDefaults    *bool           `json:"protectKernelDefaults"`
+	FailCgroupV1             *bool           `json:"failCgroupV1"`
 	FeatureGates             map[string]bool `json:"featureGates"`
 	CrashLoopBackOff         struct {
 		MaxContainerRestartPeriod *string `json:"maxContainerRestartPeriod"`
@@ -52,7 +58,7 @@ type fileConfig struct {
 // config reads kubelet's settings: flags, drop-ins, file, defaults.
 func (h *host) config(fl flags, flagSource string, dist *distribution, installed bool) Config {
 	c := Config{Sources: map[string]string{}}
-	raw := values{"staticPodPath": "", "healthzPort": "10248", "healthzBindAddress": "127.0.0.1"}
+	raw := values{"staticPodPath": "", "healthzPort": "10248", "healthzBindAddress": "127.0.0.1", "failSwapOn": "true"}
 	gates := map[string]bool{}
 	read := false
 	apply := func(path string) bool {
@@ -104,6 +110,7 @@ func (h *host) config(fl flags, flagSource string, dist *distribution, installed
 		"pod-manifest-path": "staticPodPath", "container-runtime-endpoint": "containerRuntimeEndpoint",
 		"file-check-frequency": "fileCheckFrequency", "sync-frequency": "syncFrequency", "cgroup-driver": "cgroupDriver",
 		"cluster-dns": "clusterDNS", "healthz-port": "healthzPort", "healthz-bind-address": "healthzBindAddress",
+		"fail-swap-on": "failSwapOn", "protect-kernel-defaults": "protectKernelDefaults",
 	} {
 		if v, ok := fl[flag]; ok {
 			raw[key] = v
@@ -122,34 +129,6 @@ func (h *host) config(fl flags, flagSource string, dist *distribution, installed
 		}
 	}
 	return c
-}
-
-// values are settings as text, by kubelet's key.
-type values map[string]string
-
-func (v values) file(fc fileConfig, path string, sources map[string]string) {
-	set := func(key string, p *string) {
-		if p != nil {
-			v[key] = *p
-			sources[key] = path
-		}
-	}
-	set("staticPodPath", fc.StaticPodPath)
-	set("containerRuntimeEndpoint", fc.ContainerRuntimeEndpoint)
-	set("fileCheckFrequency", fc.FileCheckFrequency)
-	set("syncFrequency", fc.SyncFrequency)
-	set("cgroupDriver", fc.CgroupDriver)
-	set("podLogsDir", fc.PodLogsDir)
-	set("healthzBindAddress", fc.HealthzBindAddress)
-	set("crashLoopBackOff.maxContainerRestartPeriod", fc.CrashLoopBackOff.MaxContainerRestartPeriod)
-	if fc.ClusterDNS != nil {
-		dns := strings.Join(fc.ClusterDNS, ",")
-		set("clusterDNS", &dns)
-	}
-	if fc.HealthzPort != nil {
-		port := strconv.Itoa(*fc.HealthzPort)
-		set("healthzPort", &port)
-	}
 }
 
 func (h *host) resolve(c *Config, raw values, gates map[string]bool) {
@@ -198,6 +177,7 @@ func (h *host) resolve(c *Config, raw values, gates map[string]bool) {
 	if c.PodLogsDir == "" {
 		c.PodLogsDir = "/var/log/pods"
 	}
+	c.FailSwapOn, c.ProtectKernelDefaults, c.FailCgroupV1 = isTrue(raw["failSwapOn"]), isTrue(raw["protectKernelDefaults"]), isTrue(raw["failCgroupV1"])
 	port, err := strconv.Atoi(raw["healthzPort"])
 	switch {
 	case err != nil || port < 0 || port > 65535:

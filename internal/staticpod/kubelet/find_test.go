@@ -184,6 +184,13 @@ func TestFindNodes(t *testing.T) {
 		}, "/twenty5s 7s 2"},
 		{"back-off", base.with(root{"/var/lib/kubelet/config.yaml": "crashLoopBackOff: {maxContainerRestartPeriod: 30s}\n"}), "binary", func(f Facts) any { return f.Config.MaxRestartPeriod }, 30 * time.Second},
 		{"faster back-off", base.with(root{"/var/lib/kubelet/config.yaml": "featureGates: {ReduceDefaultCrashLoopBackOffDecay: true}\n"}), "binary", func(f Facts) any { return fmt.Sprint(f.Config.InitialBackoff, f.Config.MaxRestartPeriod) }, "1s 1m0s"},
+		{"swap forbidden by default", base, "binary", func(f Facts) any { return f.Config.FailSwapOn }, true},
+		{"swap allowed by file", base.with(root{"/var/lib/kubelet/config.yaml": "failSwapOn: false\nprotectKernelDefaults: true\nfailCgroupV1: true\n"}), "binary", func(f Facts) any {
+			return fmt.Sprint(f.Config.FailSwapOn, f.Config.ProtectKernelDefaults, f.Config.FailCgroupV1) + " " + f.Config.Sources["failSwapOn"]
+		}, "false true true /var/lib/kubelet/config.yaml"},
+		{"a switch takes no word after it", base.with(root{"/etc/default/kubelet": "KUBELET_EXTRA_ARGS=--fail-swap-on=false --protect-kernel-defaults --hostname-override=n9\n"}), "binary", func(f Facts) any {
+			return fmt.Sprint(f.Config.FailSwapOn, f.Config.ProtectKernelDefaults) + " " + f.NodeName
+		}, "false true n9"},
 		{"healthz off", base.with(root{"/var/lib/kubelet/config.yaml": "healthzPort: 0\n"}), "binary", func(f Facts) any { return f.Config.HealthzAddress }, ""},
 		{"broken config", base.with(root{"/var/lib/kubelet/config.yaml": "staticPodPath: [secret\n"}), "binary", func(f Facts) any { return len(f.Problems) == 1 && !strings.Contains(f.Problems[0], "secret") }, true},
 		{"config of wrong types", base.with(root{"/var/lib/kubelet/config.yaml": "healthzPort: many\nstaticPodPath: /x\n"}), "binary", func(f Facts) any { return fmt.Sprint(len(f.Problems), f.Config.HealthzAddress, f.Config.StaticPodPath) }, "1127.0.0.1:10248/x"},

@@ -6,7 +6,10 @@ import (
 	"strings"
 )
 
-// wanted are the flags that are read; each takes a value, and none is a secret.
+// switches are the flags that are read and take a value only behind "=".
+var switches = []string{"fail-swap-on", "protect-kernel-defaults"}
+
+// wanted are the flags that are read and take a value. None is a secret.
 var wanted = []string{
 	"config", "config-dir", "hostname-override", "pod-manifest-path", "container-runtime-endpoint",
 	"file-check-frequency", "sync-frequency", "cgroup-driver", "cluster-dns", "healthz-port", "healthz-bind-address",
@@ -50,6 +53,13 @@ func parseFlags(args []string) flags {
 			continue
 		}
 		name, value, has := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if slices.Contains(switches, name) {
+			if !has {
+				value = "true"
+			}
+			out[name] = value
+			continue
+		}
 		if !slices.Contains(wanted, name) && name != "kubelet-arg" && name != "node-name" {
 			continue
 		}
@@ -69,7 +79,7 @@ func (f flags) set(name, value string) {
 	switch name {
 	case "kubelet-arg":
 		n, v, _ := strings.Cut(strings.TrimLeft(value, "-"), "=")
-		if slices.Contains(wanted, n) {
+		if slices.Contains(wanted, n) || slices.Contains(switches, n) {
 			f[n] = v
 		}
 	case "node-name":
