@@ -27,6 +27,7 @@ import (
 	"nodeagent/internal/keepalive"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
+	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/state"
 	"nodeagent/internal/view"
@@ -66,6 +67,8 @@ type agent struct {
 	network    *netcheck.Checker
 	machine    *machine.Machine
 	vip        *vip
+	repairs    *repair.Ledger
+	restarter  *repair.Restarter
 	components *component.Checker
 	nodeName   string
 	boot       string
@@ -141,6 +144,7 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	}
 	tasks = append(tasks, a.pods.tasks()...)
 	tasks = append(tasks, a.vip.tasks()...)
+	tasks = append(tasks, a.restarter)
 	for _, t := range a.network.Tasks() {
 		tasks = append(tasks, t)
 	}
@@ -267,6 +271,8 @@ func (a *agent) backend() api.Backend {
 		},
 		Network:          a.network.Network,
 		VIP:              a.vip.view,
+		Repairs:          a.repairs.Plan,
+		ClearRepairs:     a.clearRepairs,
 		Config:           func() string { return configText(a.settings.Load().loaded) },
 		Reload:           a.reload,
 		Mute:             a.mute,

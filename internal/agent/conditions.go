@@ -5,6 +5,7 @@ import (
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
+	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod/conditions"
 )
@@ -51,6 +52,7 @@ func Conditions(mode string) []*health.Condition {
 	c = append(c, component.Conditions()...)
 	c = append(c, netcheck.Conditions()...)
 	c = append(c, vipConditions()...)
+	c = append(c, repair.Conditions()...)
 	c = append(c, machine.Conditions()...)
 	return append(c, agentConfig, agentTasks)
 }

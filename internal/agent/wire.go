@@ -11,6 +11,7 @@ import (
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
 	"nodeagent/internal/reconcile"
+	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod"
 	"nodeagent/internal/staticpod/cgroup"
@@ -35,7 +36,7 @@ type pods interface {
 func (a *agent) wire(c config.Config) error {
 	a.metrics = metrics.New(metrics.Sources{
 		Snapshot: a.board.Snapshot, Mutes: a.viewMutes, Pods: func() []view.Pod { return a.pods.list() }, Runtime: a.runtimeView,
-		Network: func() view.Network { return a.network.Network() }, VIP: func() view.VIP { return a.vip.view() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
+		Network: func() view.Network { return a.network.Network() }, VIP: func() view.VIP { return a.vip.view() }, Repairs: func() view.RepairPlan { return a.repairs.Plan() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
 		Reload:  func() (bool, time.Time) { s := a.settings.Load(); return s.refused == nil, s.at },
 		Version: a.o.Version, Revision: a.o.Revision,
 		OnError: func(err error) { a.log.Warn("metrics", zap.Error(err)) },
@@ -54,6 +55,7 @@ func (a *agent) wire(c config.Config) error {
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake, a.components.Wake)
 	a.wireMachine(facts)
 	a.wireVIP()
+	a.wireRepair()
 	var err error
 	switch c.StaticPods.Mode {
 	case config.ModeRun:
@@ -67,8 +69,12 @@ func (a *agent) wire(c config.Config) error {
 }
 
 func runtimeConfig(c config.Config, facts *facts) runtime.Config {
-	return runtime.Config{Endpoint: c.ContainerRuntimeEndpoint, Kubelet: facts.endpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
+	out := runtime.Config{Endpoint: c.ContainerRuntimeEndpoint, Kubelet: facts.endpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
 		KubeletCgroup: func() runtime.KubeletCgroup { return kubeletCgroup(facts.get()) }}
+	if repair.Booted() {
+		out.Unit = unitOf
+	}
+	return out
 }
 
 // nameVersion is of the state that keeps the node's name.

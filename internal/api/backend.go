@@ -12,13 +12,15 @@ import (
 // Backend is what the socket's routes call. Every function is set. Those without a context must answer from memory or a local file. An
 // error that is a *view.Error reaches the caller as it is, with status 400; any other is a 500.
 type Backend struct {
-	Status  func() view.Status
-	Pods    func() []view.Pod
-	Network func() view.Network
-	VIP     func() view.VIP
-	Events  func(since time.Time) ([]event.Event, error) // oldest first
-	Check   func(name, subject string) view.Check
-	Config  func() string // the effective configuration as text, secrets left out
+	Status       func() view.Status
+	Pods         func() []view.Pod
+	Network      func() view.Network
+	VIP          func() view.VIP
+	Repairs      func() view.RepairPlan
+	ClearRepairs func(ctx context.Context, action string) (view.ClearResult, error) // empty: all
+	Events       func(since time.Time) ([]event.Event, error)                       // oldest first
+	Check        func(name, subject string) view.Check
+	Config       func() string // the effective configuration as text, secrets left out
 
 	Reload           func(ctx context.Context) (view.ReloadResult, error)
 	Mute             func(ctx context.Context, m view.Mute) error // of a condition that was not looked up yet

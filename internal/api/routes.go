@@ -35,6 +35,7 @@ func (b Backend) routes() []route {
 		{"GET", "/v1/pods", "static pods", func(w http.ResponseWriter, _ *http.Request) { reply(w, append([]view.Pod{}, b.Pods()...)) }},
 		{"GET", "/v1/network", "Flannel and its peers", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Network()) }},
 		{"GET", "/v1/vip", "verdicts, VRRP, the balancer", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.VIP()) }},
+		{"GET", "/v1/repairs", "what would be mended now, and why not", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Repairs()) }},
 		{"GET", "/v1/events", "?since=RFC3339: the timeline", b.events},
 		{"GET", "/v1/check/{name}", "?subject=: one condition", b.check},
 		{"GET", "/v1/config", "the effective configuration", b.config},
@@ -43,6 +44,7 @@ func (b Backend) routes() []route {
 		{"POST", "/v1/unmute", "{condition, subject}", b.unmute},
 		{"POST", "/v1/maintenance/start", "{for, reason, by, force}: lowers the verdicts of this node for a while", b.maintain},
 		{"POST", "/v1/maintenance/stop", "ends it", bare(b.StopMaintenance)},
+		{"POST", "/v1/repairs/clear", "{action}: lets repairs that need a person go on", b.clear},
 		{"POST", "/v1/pods/restart", "{name}: stops a pod and starts it anew", b.restart},
 		{"POST", "/v1/pods/stop", "{name, for}: stops a pod for a while", b.stop},
 		{"POST", "/v1/pods/start", "{name}: starts a pod that was stopped", b.start},
@@ -207,6 +209,19 @@ func (b Backend) maintain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, m)
+}
+
+func (b Backend) clear(w http.ResponseWriter, r *http.Request) {
+	var q view.ClearRequest
+	if !body(w, r, &q) {
+		return
+	}
+	res, err := b.ClearRepairs(r.Context(), q.Action)
+	if err != nil {
+		failed(w, err)
+		return
+	}
+	reply(w, res)
 }
 
 // by is who asks: what they say, else their user name.

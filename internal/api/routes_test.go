@@ -46,8 +46,12 @@ func (s *script) called() string {
 
 func (s *script) backend() Backend {
 	return Backend{
-		Status: func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
-		Pods:   func() []view.Pod { return nil },
+		Status:  func() view.Status { return view.Status{Node: "n1", Daemon: true, Status: "ok"} },
+		Pods:    func() []view.Pod { return nil },
+		Repairs: func() view.RepairPlan { return view.RepairPlan{Mode: "dry-run"} },
+		ClearRepairs: func(_ context.Context, action string) (view.ClearResult, error) {
+			return view.ClearResult{Cleared: []string{action}}, s.note("clear %s", action)
+		},
 		VIP: func() view.VIP {
 			return view.VIP{Verdicts: []view.Verdict{{Policy: "vip", Number: -60, Word: "unknown"}}}
 		},
@@ -139,6 +143,8 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/maintenance/start", `{"for":"745h"}`, 400, "at most 744h", ""},
 		{"POST", "/v1/maintenance/start", `{"for":"soon"}`, 400, "no time for maintenance", ""},
 		{"POST", "/v1/maintenance/stop", "", 200, "{}", "end maintenance"},
+		{"GET", "/v1/repairs", "", 200, `"mode":"dry-run"`, ""},
+		{"POST", "/v1/repairs/clear", `{"action":"restart-runtime"}`, 200, `["restart-runtime"]`, "clear restart-runtime"},
 		{"GET", "/v1/network", "", 200, `"backend":"vxlan"`, ""},
 		{"POST", "/v1/unmute", `{}`, 400, "no condition named", ""},
 		{"POST", "/v1/pods/restart", `{"name":"default/web"}`, 200, "{}", "restart default/web"},
@@ -183,7 +189,7 @@ func TestVerbsThatFail(t *testing.T) {
 	b := working()
 	h := b.backend().handler(0)
 	verbs := map[string]string{
-		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/maintenance/start": `{"for":"1h"}`, "/v1/maintenance/stop": "", "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/stop": `{"name":"web","for":"1m"}`, "/v1/pods/start": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
+		"/v1/reload": "", "/v1/mute": `{"condition":"C","for":"1h"}`, "/v1/unmute": `{"condition":"C"}`, "/v1/maintenance/start": `{"for":"1h"}`, "/v1/maintenance/stop": "", "/v1/repairs/clear": "{}", "/v1/pods/restart": `{"name":"web"}`, "/v1/pods/stop": `{"name":"web","for":"1m"}`, "/v1/pods/start": `{"name":"web"}`, "/v1/pods/prune": "", "/v1/pods/resume": "",
 	}
 	for path, body := range verbs {
 		b.err = fmt.Errorf("restart: %w", &view.Error{Problem: "no pod web", Fix: "see `nodeagent pods`"})

@@ -83,6 +83,8 @@ type Config struct {
 	Keepalive Keepalive `yaml:"keepalive"`
 	// Kubernetes' own processes on this node.
 	Components Components `yaml:"components"`
+	// What may be mended on this node. Pods and verdicts are not meant.
+	Repair Repair `yaml:"repair"`
 	// The HTTP listener: /metrics, /-/healthy, /-/ready.
 	Metrics Metrics `yaml:"metrics" reload:"restart"`
 	// The unix socket that the nodeagent commands talk to.

@@ -63,6 +63,7 @@ func declared() Config {
 			ProbeTimeout:   3 * time.Second, // more than the 2 s that an apiserver gives its etcd
 			SlowAfter:      time.Second,
 		},
+		Repair:  Repair{Mode: "dry-run"},
 		Metrics: Metrics{Listen: ":10071"},
 		API:     API{Group: "nodeagent"},
 		Log:     Log{Level: "info", Format: "auto"},

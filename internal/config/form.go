@@ -36,6 +36,7 @@ var forms = map[string]form{
 	"group":    {"the name of a group, such as nodeagent", checkGroup},
 	"url":      {"an address, such as http://10.0.0.2:10071", checkURL},
 	"text":     {"text", checkText},
+	"repair":   {"the name of a repair, such as restart-runtime", checkRepair},
 	"reason":   {"the name of a reason, such as Down", checkReason},
 }
 
@@ -149,6 +150,13 @@ func checkText(s string) (string, *fault) {
 func checkReason(s string) (string, *fault) {
 	if !conditionNames.MatchString(s) {
 		return "", &fault{shown(s) + " is not the name of a reason", "give one of docs/conditions.md, such as Down"}
+	}
+	return s, nil
+}
+
+func checkRepair(s string) (string, *fault) {
+	if !policyNames.MatchString(s) {
+		return "", &fault{shown(s) + " is not the name of a repair", "give one that nodeagent repair plan lists, such as restart-runtime"}
 	}
 	return s, nil
 }

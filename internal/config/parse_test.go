@@ -65,7 +65,7 @@ func TestParseFaults(t *testing.T) {
 			`3:3: staticPods.mod: unknown key; did you mean mode?`,
 		}},
 		"key in the wrong group": {"mode: run\nlog: {syncFrequency: 1m}\n", []string{
-			`1:1: mode: unknown key; did you mean staticPods.mode?`,
+			`1:1: mode: unknown key; did you mean staticPods.mode or repair.mode?`,
 			`2:7: log.syncFrequency: unknown key; did you mean syncFrequency?`,
 		}},
 		"wrong case": {"nodename: x\n", []string{`1:1: nodename: unknown key; did you mean nodeName?`}},

@@ -58,6 +58,7 @@ keepalive:
       maintenance: -90
       nothing: -70
 components: {checkFrequency: 7s, probeTimeout: 2s, slowAfter: 300ms, kubeconfig: /etc/kubernetes/kubelet.conf}
+repair: {mode: off, disabled: [restart-runtime, x]}
 metrics: {listen: "[::1]:9", webConfigFile: /etc/nodeagent/web.yaml}
 api: {socket: /run/x.sock, group: adm}
 log: {level: error, format: journal}

@@ -32,6 +32,9 @@ func parts(s Sources) []part {
 	if s.VIP != nil {
 		out = append(out, part{"vip", func(to *samples) { vipSamples(to, s.VIP()) }})
 	}
+	if s.Repairs != nil {
+		out = append(out, part{"repairs", func(to *samples) { repairSamples(to, s.Repairs()) }})
+	}
 	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }})
 }
 

@@ -37,6 +37,7 @@ type Sources struct {
 	Runtime  func() view.Runtime
 	Network  func() view.Network
 	VIP      func() view.VIP
+	Repairs  func() view.RepairPlan
 	Mode     func() string                  // staticPods.mode
 	Reload   func() (ok bool, at time.Time) // the last reading of the configuration; a zero time: none yet
 	Tasks    func() map[string]uint64       // restarts of each task, by name; every task is named from the start

@@ -62,6 +62,9 @@ func healthy() Sources {
 				Instances: []view.VRRPInstance{{Name: "VI_1", Priority: 100, State: "MASTER", Since: reloaded, Transitions: 1, VIPs: []view.VIPState{{Address: "10.0.0.100/24", Present: true}}}},
 				Balancer:  &view.Balancer{Answered: true, Conns: 5, MaxConn: 4096, Backends: []view.Backend{{Name: "apis", Live: 3, Checked: 3}}}}
 		},
+		Repairs: func() view.RepairPlan {
+			return view.RepairPlan{Mode: "dry-run", Repairs: []view.Repair{{Action: "restart-runtime", DayMost: 4}}}
+		},
 		Network: func() view.Network {
 			return view.Network{Backend: "vxlan", Subnets: []string{"10.244.1.0/24"}, Known: 1, Looks: 9, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12}},
 				Peers: []view.Peer{{Subnet: netip.MustParsePrefix("10.244.2.0/24"), Node: "node2", State: view.PeerUp, RTT: 400 * time.Microsecond, Probes: 30, PathMTU: 1450}}}
@@ -106,6 +109,9 @@ func degraded() Sources {
 			Instances: []view.VRRPInstance{{Name: "VI_1", Priority: 100, Effective: 1, State: "FAULT", Since: reloaded, Transitions: 7, VIPs: []view.VIPState{{Address: "10.0.0.100/24"}}}},
 			Heard:     []view.VRRPPeer{{Instance: "VI_1", Live: true}, {Instance: "VI_1"}, {Live: true}},
 			Balancer:  &view.Balancer{Conns: 5}}
+	}
+	s.Repairs = func() view.RepairPlan {
+		return view.RepairPlan{Mode: "on", Repairs: []view.Repair{{Action: "restart-runtime", Day: 4, DayMost: 4, Done: 3, Failed: 1, Latched: reloaded}}}
 	}
 	s.Network = func() view.Network {
 		return view.Network{Backend: "host-gw", Known: 2, Looks: 90, Overruns: 2, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12, IPv6: 11}}, Peers: []view.Peer{

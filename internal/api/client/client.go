@@ -93,6 +93,16 @@ func (c *Client) StopMaintenance(ctx context.Context) error {
 	return err
 }
 
+// Repairs is what the agent would mend now, and why not.
+func (c *Client) Repairs(ctx context.Context) (view.RepairPlan, error) {
+	return get[view.RepairPlan](ctx, c, readDeadline, "/v1/repairs", nil)
+}
+
+// ClearRepairs lets repairs that need a person go on: one, or all where action is empty.
+func (c *Client) ClearRepairs(ctx context.Context, action string) (view.ClearResult, error) {
+	return post[view.ClearResult](ctx, c, "/v1/repairs/clear", view.ClearRequest{Action: action})
+}
+
 // Events are the timeline's from a moment on, oldest first; the zero time asks for all.
 func (c *Client) Events(ctx context.Context, since time.Time) ([]event.Event, error) {
 	var q url.Values

@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"nodeagent/internal/config"
+	"nodeagent/internal/event"
+	"nodeagent/internal/health"
+	"nodeagent/internal/repair"
+	"nodeagent/internal/runtime"
+	"nodeagent/internal/view"
+)
+
+// restartRuntime is for a runtime that is hung, or dead and not brought back by systemd. The bounds are wide: a restart takes the runtime from
+// every pod of the node for seconds, and what a restart does not mend twice needs a person.
+var restartRuntime = &repair.Action{
+	Name: "restart-runtime", Help: "restarts the unit of a container runtime that has hung or failed",
+	After: time.Minute, Asked: 3, Forget: 30 * time.Second, Cooldown: 15 * time.Minute, Hour: 2, Day: 4, Jitter: time.Minute,
+}
+
+func repairConfig(c config.Config) repair.Config {
+	return repair.Config{Mode: c.Repair.Mode, Disabled: c.Repair.Disabled}
+}
+
+func (a *agent) wireRepair() {
+	a.repairs = repair.New(func() repair.Config { return repairConfig(a.config()) }, repair.Deps{
+		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Paused: a.vip.paused, Node: func() string { return a.nodeName }, Boot: a.boot,
+	}, a.board, a.log, repairActions()...)
+	a.restarter = repair.NewRestarter(a.repairs, repair.Restart{
+		Action: restartRuntime, Dump: true,
+		Rules:  repair.Rules{MayStart: true, KeepChildren: true, Young: 2 * time.Minute},
+		Wanted: a.runtimeStuck,
+	})
+}
+
+// repairActions of this agent, in the order in which they are shown.
+func repairActions() []*repair.Action { return []*repair.Action{restartRuntime} }
+
+// runtimeStuck says what is wrong with the runtime that a restart of its unit may end.
+func (a *agent) runtimeStuck(s health.Snapshot) (unit, why string) {
+	state, ok := s.Of(runtime.RuntimeResponsive.Name)
+	if !ok || len(state.Entries) == 0 {
+		return "", ""
+	}
+	e := state.Worst()
+	if e.Status != health.Failing || e.Mute != nil {
+		return "", ""
+	}
+	switch e.ReasonName() {
+	case "Hung", "Dead":
+		return a.runtimeUnit(), fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)
+	}
+	return "", ""
+}
+
+// runtimeUnit is the unit that the runtime was last seen in, else the one that its package has; empty where neither is known.
+func (a *agent) runtimeUnit() string {
+	if d, ok := a.runtime.Details.Get(); ok && d.Unit != "" {
+		return d.Unit
+	}
+	switch a.runtimeView().Name {
+	case "containerd":
+		return "containerd.service"
+	case "cri-o":
+		return "crio.service"
+	}
+	return ""
+}
+
+// unitOf is what systemd says of the unit of a process, or of the named one.
+func unitOf(ctx context.Context, pid int, name string) (runtime.Unit, error) {
+	var hand repair.Hand
+	if pid > 1 {
+		found, err := hand.OfProcess(ctx, pid)
+		if err != nil || found == "" {
+			return runtime.Unit{}, err
+		}
+		name = found
+	}
+	u, err := hand.Unit(ctx, name)
+	return runtime.Unit{Name: u.Name, KillMode: u.KillMode, Restarts: u.Restarts}, err
+}
+
+func (a *agent) clearRepairs(_ context.Context, name string) (view.ClearResult, error) {
+	cleared, err := a.repairs.Clear(name)
+	var said *view.Error
+	if err != nil && !errors.As(err, &said) {
+		err = fmt.Errorf("clear repairs: %w", err)
+	}
+	return view.ClearResult{Cleared: append([]string{}, cleared...)}, err
+}

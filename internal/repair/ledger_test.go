@@ -1,0 +1,293 @@
+package repair
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"nodeagent/internal/event"
+	"nodeagent/internal/health"
+)
+
+// memStore keeps what was saved as JSON, as the state folder does.
+type memStore struct {
+	b    []byte
+	fail error
+}
+
+func (s *memStore) Load(_ string, _ int, v any) (bool, error) {
+	if s.b == nil {
+		return false, nil
+	}
+	return true, json.Unmarshal(s.b, v)
+}
+
+func (s *memStore) SaveDurable(_ string, _ int, v any) (err error) {
+	if s.fail != nil {
+		return s.fail
+	}
+	s.b, err = json.Marshal(v)
+	return err
+}
+
+type bench struct {
+	mu     sync.Mutex
+	store  memStore
+	board  *health.Board
+	events []event.Event
+	config Config
+	paused string
+	trip   *health.Condition
+	sick   *health.Reason
+}
+
+func newBench() *bench {
+	b := &bench{config: Config{Mode: On}, sick: &health.Reason{Name: "Sick", Fix: "x"}}
+	b.trip = &health.Condition{Name: "Trouble", Reasons: []*health.Reason{b.sick}}
+	b.board = health.NewBoard(nil, RepairsLatched, b.trip)
+	return b
+}
+
+func (b *bench) ledger(a *Action) *Ledger {
+	return New(func() Config { return b.config }, Deps{Store: &b.store, Record: b.record, Boot: "b",
+		Paused: func() (bool, string) { return b.paused != "", b.paused }, Node: func() string { return "n" }}, b.board, zap.NewNop(), a)
+}
+
+func (b *bench) record(e event.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, e)
+}
+
+func (b *bench) said() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for _, e := range b.events {
+		out = append(out, e.Reason)
+	}
+	b.events = nil
+	return strings.Join(out, " ")
+}
+
+func (b *bench) latched() bool {
+	s, _ := b.board.Snapshot().Of(RepairsLatched.Name)
+	return s.Worst().Status == health.Failing
+}
+
+// ask asks every 5 s until it is permitted, or for a time.
+func ask(l *Ledger, q Request, d time.Duration) (took time.Duration, ok bool) {
+	for began := time.Now(); time.Since(began) <= d; time.Sleep(5 * time.Second) {
+		if l.Ask(q).OK {
+			return time.Since(began), true
+		}
+	}
+	return 0, false
+}
+
+func TestLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		a := testAction()
+		l := b.ledger(a)
+		q := Request{Action: a, Target: "u", Why: "it is hung"}
+		took, ok := ask(l, q, 2*time.Minute)
+		if !ok || took != time.Minute {
+			t.Fatalf("permitted after %v, %v", took, ok)
+		}
+		// It was written down before it is done: an agent that ends now has lost none of its budget.
+		if n, _ := b.ledger(a).memory.Actions[a.Name].within(time.Hour, time.Now()); n != 1 {
+			t.Fatalf("%d acts are on the disk before the act", n)
+		}
+		l.Done(q, nil)
+		if s := b.said(); s != "Begun Done" {
+			t.Errorf("said %s", s)
+		}
+		// Again only when it cooled down, and its time begins anew.
+		if took, ok = ask(l, q, time.Hour); !ok || took < 9*time.Minute+50*time.Second || took > 10*time.Minute+5*time.Second {
+			t.Fatalf("the second after %v, %v", took, ok)
+		}
+		l.Done(q, errors.New("no"))
+		// The hour's budget is used up and the trouble is there: a person is needed, in the next agent too.
+		if _, ok = ask(l, q, 30*time.Minute); ok || !b.latched() {
+			t.Fatalf("permitted %v, latched %v", ok, b.latched())
+		}
+		if s := b.said(); s != "Begun Failed Latched" {
+			t.Errorf("said %s", s)
+		}
+		l = b.ledger(a)
+		if _, ok = ask(l, q, 3*time.Hour); ok || !b.latched() {
+			t.Fatal("a restart of the agent, or time, clears what needs a person")
+		}
+		if _, err := l.Clear("nonsense"); err == nil {
+			t.Error("clears what is not there")
+		}
+		if names, err := l.Clear(""); err != nil || len(names) != 1 || b.latched() {
+			t.Errorf("cleared %v, %v", names, err)
+		}
+		if _, ok = ask(l, q, 5*time.Minute); !ok {
+			t.Error("cleared, and still not permitted")
+		}
+	})
+}
+
+// TestTroubleForgotten: trouble that comes and goes never lasts long enough.
+func TestTroubleForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		a := testAction()
+		l := b.ledger(a)
+		q := Request{Action: a, Target: "u", Why: "it flaps"}
+		for range 50 {
+			if _, ok := ask(l, q, 40*time.Second); ok {
+				t.Fatal("permitted")
+			}
+			time.Sleep(a.Forget)
+		}
+		for range 50 {
+			if _, ok := ask(l, q, 40*time.Second); ok {
+				t.Fatal("permitted")
+			}
+			l.Over(a, "u")
+		}
+	})
+}
+
+func TestLedgerModes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		a := testAction()
+		b.config.Mode = DryRun
+		l := b.ledger(a)
+		q := Request{Action: a, Target: "u", Why: "it is hung"}
+		if _, ok := ask(l, q, 25*time.Minute); ok || b.latched() {
+			t.Fatal("dry-run acts, or latches")
+		}
+		if s := b.said(); s != "DryRun DryRun DryRun" { // after 1, 11 and 21 minutes
+			t.Errorf("said %s", s)
+		}
+		if p := l.Plan(); p.Mode != DryRun || p.Repairs[0].Would != 3 || p.Repairs[0].Day != 0 || len(p.Repairs[0].Wanted) != 1 || p.Repairs[0].Wanted[0].Now {
+			t.Errorf("%+v", p)
+		}
+		b.config.Mode, b.paused = On, "under maintenance"
+		if _, ok := ask(l, q, 5*time.Minute); ok || b.said() != "" {
+			t.Error("acts, or talks, under maintenance")
+		}
+		if p := l.Plan(); p.Repairs[0].Wanted[0].Because != "under maintenance" {
+			t.Errorf("%+v", p)
+		}
+		b.paused = ""
+		b.store.fail = errors.New("disk full")
+		if _, ok := ask(l, q, 5*time.Minute); ok || !b.latched() {
+			t.Error("acts though it can't be written down")
+		}
+		b.store.fail = nil
+		if _, ok := ask(l, q, time.Minute); !ok || b.latched() {
+			t.Error("does not act again once it can be written down")
+		}
+	})
+}
+
+type fakeHand struct {
+	mu       sync.Mutex
+	unit     Unit
+	err      error
+	restarts []string
+}
+
+func (f *fakeHand) Unit(context.Context, string) (Unit, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unit, f.err
+}
+
+func (f *fakeHand) set(killMode string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unit.KillMode = killMode
+}
+
+func (f *fakeHand) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.restarts)
+}
+
+func (f *fakeHand) Restart(_ context.Context, u Unit) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restarts = append(f.restarts, u.Name)
+	return f.err
+}
+
+func TestRestarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		a := testAction()
+		l := b.ledger(a)
+		h := &fakeHand{unit: Unit{Name: "x.service", LoadState: "loaded", ActiveState: "active", FileState: "enabled", KillMode: "control-group"}}
+		r := NewRestarter(l, Restart{Action: a, Rules: Rules{KeepChildren: true}, Wanted: func(s health.Snapshot) (string, string) {
+			st, _ := s.Of(b.trip.Name)
+			if st.Worst().Status != health.Failing {
+				return "", ""
+			}
+			return "x.service", st.Worst().Message
+		}})
+		r.hand = h
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() { over <- r.Run(ctx) }()
+		say := func(f health.Finding) { b.board.Publish(health.Look{Of: b.trip, Findings: []health.Finding{f}}) }
+		say(health.Finding{Status: health.OK})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if h.count() != 0 || len(l.Plan().Repairs[0].Wanted) != 0 {
+			t.Fatal("restarts what is well")
+		}
+		say(health.Finding{Status: health.Failing, Reason: b.sick, Message: "hung"})
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if p := l.Plan(); h.count() != 0 || !strings.Contains(p.Repairs[0].Wanted[0].Because, "kill every pod") {
+			t.Fatalf("%d, %+v", h.count(), p)
+		}
+		h.set("process")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if h.count() != 1 || b.said() != "Begun Done" {
+			t.Fatalf("restarts: %d", h.count())
+		}
+		say(health.Finding{Status: health.OK})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if p := l.Plan(); h.count() != 1 || len(p.Repairs[0].Wanted) != 0 {
+			t.Errorf("%d, %+v", h.count(), p)
+		}
+		cancel()
+		<-over
+	})
+}
+
+func TestCatchesSignal(t *testing.T) {
+	dir := t.TempDir()
+	for pid, content := range map[string]string{"10": "Name:\tx\nSigCgt:\t0000000000000200\n", "11": "SigCgt:\t0000000000000100\n", "12": "Name:\tx\n", "13": "SigCgt:\tzz\n"} {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, pid), 0o755), os.WriteFile(filepath.Join(dir, pid, "status"), []byte(content), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pid, want := range map[int]string{10: "true", 11: "false", 12: "error", 13: "error", 14: "error"} {
+		got, err := catchesSignal(dir, pid, syscall.SIGUSR1)
+		if say := map[bool]string{true: "true", false: "false"}[got]; err == nil && say != want || (err != nil) != (want == "error") {
+			t.Errorf("process %d: %v, %v, want %s", pid, got, err, want)
+		}
+	}
+}
