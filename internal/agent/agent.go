@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"nodeagent/internal/api"
+	"nodeagent/internal/api/page"
 	"nodeagent/internal/component"
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/config"
@@ -152,8 +153,12 @@ func build(o Options, s *settings) (_ *agent, err error) {
 		tasks = append(tasks, t)
 	}
 	tasks = append(tasks, a.machine.Task())
+	status, err := page.New(page.Sources{Status: a.status, Events: a.events, WebConfigFile: c.Metrics.WebConfigFile})
+	if err != nil {
+		return nil, err
+	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
-		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer)}, a.log)
+		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer), Status: status}, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -254,18 +259,21 @@ func (a *agent) runtimeView() view.Runtime {
 	return v
 }
 
+// events are the timeline's, oldest first.
+func (a *agent) events(since time.Time) ([]event.Event, error) {
+	list, err := event.Since(a.folder.Dir(), since)
+	for i := range list {
+		list[i].Log = "" // for root alone, who reads it from the ring
+	}
+	return list, err
+}
+
 // backend is what the API may do.
 func (a *agent) backend() api.Backend {
 	return api.Backend{
 		Status: a.status,
 		Pods:   a.pods.list,
-		Events: func(since time.Time) ([]event.Event, error) {
-			list, err := event.Since(a.folder.Dir(), since)
-			for i := range list {
-				list[i].Log = "" // for root alone, who reads it from the ring
-			}
-			return list, err
-		},
+		Events: a.events,
 		Check: func(name, subject string) view.Check {
 			return api.Check(a.board.Snapshot(), name, subject)
 		},

@@ -27,6 +27,7 @@ type Pages struct {
 	Ready   func() bool // whether the first looks are over; it answers from memory
 	Version string
 	VIP     http.Handler // what other nodes' agents are told; nil: nothing
+	Status  http.Handler // the node for a browser, which decides itself who may see it; nil: nothing
 }
 
 // Listener is the task that serves /metrics, /-/healthy and /-/ready.
@@ -41,6 +42,7 @@ func NewListener(c ListenerConfig, p Pages, log *zap.Logger) (*Listener, error) 
 	landing, err := web.NewLandingPage(web.LandingConfig{
 		Name: "nodeagent", Description: "Health of this node", Version: p.Version, Profiling: "false",
 		Links: []web.LandingLinks{
+			{Address: "/status", Text: "Status", Description: "for people, on the node itself or by name"},
 			{Address: "/metrics", Text: "Metrics", Description: "for Prometheus"},
 			{Address: "/-/healthy", Text: "Healthy", Description: "the agent answers"},
 			{Address: "/-/ready", Text: "Ready", Description: "the first looks are over"},
@@ -85,6 +87,9 @@ func (p Pages) handler(landing http.Handler) http.Handler {
 	})
 	if p.VIP != nil {
 		mux.Handle("GET /v1/vip", p.VIP)
+	}
+	if p.Status != nil {
+		mux.Handle("GET /status", p.Status)
 	}
 	mux.Handle("GET /{$}", landing)
 	return mux

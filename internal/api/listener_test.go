@@ -34,6 +34,7 @@ func testListener(t *testing.T, webConfig string, log *zap.Logger) (*Listener, *
 	ready := &atomic.Bool{}
 	l, err := NewListener(ListenerConfig{Address: "127.0.0.1:0", WebConfigFile: webConfig}, Pages{
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "up 1\n") }),
+		Status:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "all is well\n") }),
 		Ready:   ready.Load,
 		Version: "1.2.3",
 	}, log)
@@ -77,6 +78,7 @@ func TestListener(t *testing.T) {
 		want         string
 	}{
 		{"GET", "/metrics", false, 200, "up 1\n"},
+		{"GET", "/status", false, 200, "all is well\n"},
 		{"GET", "/-/healthy", false, 200, "nodeagent is healthy.\n"},
 		{"HEAD", "/-/healthy", false, 200, ""},
 		{"GET", "/-/ready", false, 503, "nodeagent is not ready: its first looks are not over.\n"},
@@ -89,7 +91,7 @@ func TestListener(t *testing.T) {
 		{"POST", "/v1/reload", true, 404, "404 page not found\n"},
 		{"POST", "/-/reload", true, 404, "404 page not found\n"},
 		{"GET", "/debug/pprof/", true, 404, "404 page not found\n"},
-		{"GET", "/status", true, 404, "404 page not found\n"},
+		{"GET", "/status/x", true, 404, "404 page not found\n"},
 	} {
 		ready.Store(tc.ready)
 		status, text, _ := fetch(t, c, tc.method, base+tc.path, "", "")
@@ -98,7 +100,7 @@ func TestListener(t *testing.T) {
 		}
 	}
 	_, page, _ := fetch(t, c, "GET", base+"/", "", "")
-	for _, want := range []string{`href="/metrics"`, `href="/-/healthy"`, `href="/-/ready"`, "nodeagent", "1.2.3"} {
+	for _, want := range []string{`href="/status"`, `href="/metrics"`, `href="/-/healthy"`, `href="/-/ready"`, "nodeagent", "1.2.3"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s:\n%s", want, page)
 		}
@@ -155,7 +157,7 @@ func TestWebConfig(t *testing.T) {
 	start(t, l)
 	base := "https://" + l.Addr().String()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "node"}}}
-	for _, path := range []string{"/metrics", "/-/healthy", "/-/ready", "/"} {
+	for _, path := range []string{"/metrics", "/status", "/-/healthy", "/-/ready", "/"} {
 		for password, want := range map[string]bool{"correct horse": true, "wrong": false, "": false} {
 			user := "prometheus"
 			if password == "" {
