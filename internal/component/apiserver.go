@@ -73,35 +73,14 @@ func judgeAPIServer(s apiserverSeen) health.Finding {
 }
 
 func judgeAPIAnswers(s apiserverSeen) health.Finding {
-	failing := func(r *health.Reason, format string, args ...any) health.Finding {
-		return health.Finding{Status: health.Failing, Reason: r, Message: fmt.Sprintf(format, args...)}
-	}
 	if !s.found.there() {
 		return s.found.missing()
 	}
-	who := "kube-apiserver"
-	if s.found.process != nil {
-		who += " (" + s.found.process.String() + ")"
-	}
-	at := s.place.address
-	for _, a := range []answer{s.livez, s.readyz} {
-		switch a.outcome {
-		case refused:
-			if s.found.process != nil {
-				return failing(apiNotListening, "%s runs, and nothing listens on %s", who, at)
-			}
-			return failing(apiDown, "%s does not run: nothing listens on %s (manifest %s)", who, at, s.found.manifest.file)
-		case unreachable:
-			return failing(apiUnreachable, "%s at %s: %s", who, at, a.detail)
-		case hung:
-			return failing(apiHung, "%s at %s: %s", who, at, a.detail)
-		case broken:
-			return failing(apiOdd, "%s at %s: %s", who, at, a.detail)
-		}
+	who, at := s.found.who(nameAPIServer), s.place.address
+	if f, bad := judgeReach(s.found, who, at, apiReasons, s.livez, s.readyz); bad {
+		return f
 	}
 	switch {
-	case s.livez.outcome == notAsked:
-		return health.Finding{Status: health.Unknown, Reason: unread, Message: "it was not asked"}
 	case s.livez.status != http.StatusOK && !denied(s.livez):
 		if checks := failedChecks(s.livez.body); checks != "" {
 			return failing(apiCheck, "/livez: %s", checks)
@@ -125,13 +104,8 @@ func judgeAPIAnswers(s apiserverSeen) health.Finding {
 // took is how long the slower of the two answers took.
 func (s apiserverSeen) took() time.Duration { return max(s.livez.took, s.readyz.took) }
 
-// missing is a component that this node does not have, unless it could not be looked for.
-func (f found) missing() health.Finding {
-	if f.fault != "" {
-		return health.Finding{Status: health.Unknown, Reason: unread, Message: f.fault}
-	}
-	return health.Finding{Status: health.Absent, Message: f.looked}
-}
+// apiReasons are what APIServer says of an answer that did not come.
+var apiReasons = reachReasons{down: apiDown, notListening: apiNotListening, hung: apiHung, unreachable: apiUnreachable, odd: apiOdd}
 
 func apiserverEvidence(s apiserverSeen) []health.Pair {
 	e := s.found.evidence()
@@ -144,20 +118,5 @@ func apiserverEvidence(s apiserverSeen) []health.Pair {
 	add("note", s.place.note)
 	add("certificate", s.trust.unknown)
 	add("credentials", s.login)
-	return e
-}
-
-// evidence is where the component was found.
-func (f found) evidence() []health.Pair {
-	var e []health.Pair
-	if f.manifest != nil {
-		e = append(e, health.Pair{Key: "manifest", Value: f.manifest.file})
-	}
-	if f.process != nil {
-		e = append(e, health.Pair{Key: "pid", Value: fmt.Sprint(f.process.pid)})
-	}
-	if f.fault != "" {
-		e = append(e, health.Pair{Key: "unread", Value: f.fault})
-	}
 	return e
 }

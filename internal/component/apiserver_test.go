@@ -261,7 +261,7 @@ func TestAPIServerSlow(t *testing.T) {
 	n, s := apiserver(t)
 	n.cfg.Slow = 20 * time.Millisecond
 	c := &Checker{cfg: func() Config { return n.cfg }}
-	once := func() *health.Reason { return c.apiserver(context.Background(), n.cfg).Findings[0].Reason }
+	once := func() *health.Reason { return c.apiserver(context.Background(), n.cfg)[0].Findings[0].Reason }
 	s.set("/livez", reply{status: 200, wait: 40 * time.Millisecond})
 	for i, want := range []*health.Reason{nil, nil, apiSlow} {
 		if got := once(); got != want {

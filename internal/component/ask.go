@@ -34,7 +34,7 @@ const (
 type answer struct {
 	outcome outcome
 	status  int
-	body    string // at most maxBody
+	body    string // as much as the session's limit
 	took    time.Duration
 	detail  string // what went wrong, for people
 }
@@ -51,6 +51,7 @@ type session struct {
 	base    string // https://host:port
 	timeout time.Duration
 	token   string
+	limit   int64 // of a body
 	trust   atomic.Pointer[trust]
 	phase   atomic.Pointer[string]
 }
@@ -65,7 +66,7 @@ var (
 // newTLSSession is for a server that speaks TLS. Anonymous, the handshake is finished whatever the certificate is, and seen tells of it; with
 // credentials it is broken off where the certificate is not verified, before any of them is sent.
 func newTLSSession(p place, ca authority, timeout time.Duration, who identity) *session {
-	s := &session{base: "https://" + p.address, timeout: timeout, token: who.token}
+	s := &session{base: "https://" + p.address, timeout: timeout, token: who.token, limit: maxBody}
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // VerifyConnection judges instead: to break a handshake off is a line in the server's log
@@ -89,7 +90,7 @@ var errUnverified = errors.New("credentials are sent to no server whose certific
 
 // newPlainSession is for a server that speaks HTTP without TLS, anonymous.
 func newPlainSession(address string, timeout time.Duration) *session {
-	s := &session{base: "http://" + address, timeout: timeout}
+	s := &session{base: "http://" + address, timeout: timeout, limit: maxBody}
 	s.connect(nil)
 	return s
 }
@@ -135,7 +136,7 @@ func (s *session) get(ctx context.Context, path string) answer {
 	if err == nil {
 		defer resp.Body.Close()
 		var body []byte
-		if body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody)); err == nil {
+		if body, err = io.ReadAll(io.LimitReader(resp.Body, s.limit)); err == nil {
 			return answer{outcome: answered, status: resp.StatusCode, body: string(body), took: time.Since(began)}
 		}
 	}

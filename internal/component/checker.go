@@ -2,6 +2,8 @@ package component
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,19 +29,23 @@ type Checker struct {
 	finder finder
 	loops  []*reconcile.Loop
 
-	apiserverPace pace // of its loop alone
+	apiserverPace pace       // of its loop alone
+	member        etcdLooker // of its loop alone
 }
 
 // New makes a Checker that does nothing until its Tasks run. cfg is called once a look; the board must know Conditions.
 func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Checker {
-	c := &Checker{cfg: func() Config { return cfg().filled() }, deps: deps, board: board}
-	add := func(name string, look func(context.Context, Config) health.Look) {
-		c.loops = append(c.loops, reconcile.NewLoop(c.pass(look), reconcile.Options{
+	c := &Checker{cfg: func() Config { return cfg().filled() }, deps: deps, board: board, finder: finder{pods: deps.Pods}}
+	add := func(name string, least time.Duration, look func(context.Context, Config) []health.Look) {
+		c.loops = append(c.loops, reconcile.NewLoop(c.pass(least, look), reconcile.Options{
 			Name: name, Bound: 10*time.Second + 2*requests*c.cfg().Timeout,
 			OnError: func(err error) { log.Error("look at "+name, zap.Error(err)) },
 		}))
 	}
-	add("apiserver", c.apiserver)
+	add("apiserver", 0, c.apiserver)
+	add("etcd", etcdEvery, c.etcd)
+	add("scheduler", 0, c.controller(scheduler))
+	add("controller-manager", 0, c.controller(controllerManager))
 	return c
 }
 
@@ -62,27 +68,31 @@ func (c *Checker) Wake() {
 // soon is when a component that fails is looked at again: that it is well again matters as soon as that it was not.
 const soon = time.Second
 
-func (c *Checker) pass(look func(context.Context, Config) health.Look) func(context.Context) (time.Time, error) {
+// pass is one look with its effects; least is the least time between two.
+func (c *Checker) pass(least time.Duration, look func(context.Context, Config) []health.Look) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		cfg := c.cfg()
+		cfg.Every = max(cfg.Every, least)
 		began := time.Now()
-		l := look(ctx, cfg)
+		looks := look(ctx, cfg)
 		if ctx.Err() != nil {
 			return time.Time{}, ctx.Err()
 		}
-		l.Valid = cfg.valid()
-		c.board.Publish(l)
 		next := began.Add(cfg.Every)
-		for _, f := range l.Findings {
-			if f.Status == health.Failing {
-				next = time.Now().Add(min(soon, cfg.Every))
+		for i := range looks {
+			looks[i].Valid = cfg.valid()
+			for _, f := range looks[i].Findings {
+				if f.Status == health.Failing {
+					next = time.Now().Add(min(max(soon, least/2), cfg.Every))
+				}
 			}
 		}
+		c.board.Publish(looks...)
 		return next, nil
 	}
 }
 
-func (c *Checker) apiserver(ctx context.Context, cfg Config) health.Look {
+func (c *Checker) apiserver(ctx context.Context, cfg Config) []health.Look {
 	s := c.lookAPIServer(ctx, cfg)
 	if s.readyz.outcome == answered {
 		c.apiserverPace = c.apiserverPace.take(s.took(), cfg.Slow)
@@ -91,7 +101,27 @@ func (c *Checker) apiserver(ctx context.Context, cfg Config) health.Look {
 	if s.livez.outcome == answered {
 		c.observe(nameAPIServer, s.took())
 	}
-	return health.Look{Of: APIServer, Findings: []health.Finding{judgeAPIServer(s)}}
+	return []health.Look{{Of: APIServer, Findings: []health.Finding{judgeAPIServer(s)}}}
+}
+
+func (c *Checker) etcd(ctx context.Context, cfg Config) []health.Look {
+	s := c.member.look(ctx, &c.finder, cfg, time.Now())
+	if s.page.outcome == answered {
+		c.observe(nameEtcd, s.page.took)
+	}
+	looks := judgeEtcd(s)
+	c.member.was = wasOf(looks[2].Findings)
+	return looks
+}
+
+func (c *Checker) controller(k controller) func(context.Context, Config) []health.Look {
+	return func(ctx context.Context, cfg Config) []health.Look {
+		s := k.look(ctx, &c.finder, cfg)
+		if s.healthz.outcome == answered {
+			c.observe(k.program, s.healthz.took)
+		}
+		return []health.Look{{Of: k.of, Findings: []health.Finding{k.judge(s)}}}
+	}
 }
 
 func (c *Checker) observe(component string, d time.Duration) {
@@ -103,6 +133,13 @@ func (c *Checker) observe(component string, d time.Duration) {
 // Look looks once and keeps nothing: for `status` with no daemon. That a component is slow takes several looks, and is not found.
 func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
 	cfg = cfg.filled()
-	c := &Checker{cfg: func() Config { return cfg }, deps: deps}
-	return []health.Look{c.apiserver(ctx, cfg)}
+	c := &Checker{cfg: func() Config { return cfg }, deps: deps, finder: finder{pods: deps.Pods}}
+	parts := []func(context.Context, Config) []health.Look{c.apiserver, c.etcd, c.controller(scheduler), c.controller(controllerManager)}
+	looks := make([][]health.Look, len(parts))
+	var all sync.WaitGroup
+	for i, part := range parts {
+		all.Go(func() { looks[i] = part(ctx, cfg) })
+	}
+	all.Wait()
+	return slices.Concat(looks...)
 }

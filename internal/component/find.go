@@ -6,26 +6,33 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"nodeagent/internal/view"
 )
 
 // Names of the components, which are those of their programs.
 const (
-	nameAPIServer = "kube-apiserver"
+	nameAPIServer  = "kube-apiserver"
+	nameEtcd       = "etcd"
+	nameScheduler  = "kube-scheduler"
+	nameController = "kube-controller-manager"
 )
 
 // programs that are looked for.
-var programs = []string{nameAPIServer}
+var programs = []string{nameAPIServer, nameEtcd, nameScheduler, nameController}
 
 // found is what there is of one component.
 type found struct {
 	manifest *declared // nil: none
 	process  *process  // nil: none runs
+	lost     *lost     // a process without a manifest that ran until lately; nil: none
+	pod      *view.Pod // its static pod; nil: not known
 	looked   string    // how it was looked for
 	fault    string    // what of that could not be read; empty: all was
 }
 
 // there tells whether this node has the component.
-func (f found) there() bool { return f.manifest != nil || f.process != nil }
+func (f found) there() bool { return f.manifest != nil || f.process != nil || f.lost != nil }
 
 // flags in force: those of the process, which may be older than its manifest.
 func (f found) flags() flags {
@@ -34,16 +41,24 @@ func (f found) flags() flags {
 		return f.process.flags
 	case f.manifest != nil:
 		return f.manifest.flags
+	case f.lost != nil:
+		return f.lost.flags
 	}
 	return nil
 }
 
-// finder finds components for several loops. What it keeps between looks is only what makes the next one cheaper.
+// finder finds components for several loops. What it keeps between looks makes the next one cheaper, and remembers what ran.
 type finder struct {
+	pods func() []view.Pod // may be nil
+
 	mu        sync.Mutex
 	manifests manifests
 	processes processes
+	memory    memory
 }
+
+// rescan is the least time between two walks over /proc for a component that has a manifest and no process.
+const rescan = time.Second
 
 func (f *finder) find(cfg Config, name string) found {
 	f.mu.Lock()
@@ -59,17 +74,33 @@ func (f *finder) find(cfg Config, name string) found {
 	slices.Sort(faults)
 	if d, ok := declared[name]; ok {
 		out.manifest = &d
+		out.pod = f.pod(d)
 	}
-	running, err := f.processes.find(cfg.Proc, programs, time.Now())
+	now := time.Now()
+	running, err := f.processes.find(cfg.Proc, programs, now)
+	if err == nil && running[name] == nil && (out.manifest != nil || f.memory.ran[name] != nil) && f.processes.aged(rescan) {
+		f.processes.forget() // it may have started since
+		running, err = f.processes.find(cfg.Proc, programs, now)
+	}
 	if err != nil {
 		faults = append(faults, err.Error())
-	}
-	if out.process = running[name]; out.process == nil && out.manifest != nil && f.processes.aged(time.Second) {
-		f.processes.forget() // it may have started since
-		if running, err = f.processes.find(cfg.Proc, programs, time.Now()); err == nil {
-			out.process = running[name]
-		}
+	} else {
+		out.process = running[name]
+		out.lost = f.memory.miss(name, out, now)
 	}
 	out.fault = strings.Join(faults, "; ")
 	return out
+}
+
+// pod is the static pod that a manifest makes: of its name, or of that with the node's behind it.
+func (f *finder) pod(d declared) *view.Pod {
+	if f.pods == nil || d.pod == "" {
+		return nil
+	}
+	for _, p := range f.pods() {
+		if p.File == d.file || p.Name == d.pod {
+			return &p
+		}
+	}
+	return nil
 }
