@@ -21,6 +21,7 @@ import (
 	"nodeagent/internal/api"
 	"nodeagent/internal/api/page"
 	"nodeagent/internal/component"
+	"nodeagent/internal/component/certs"
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
@@ -67,6 +68,7 @@ type agent struct {
 	pods       pods
 	network    *netcheck.Checker
 	machine    *machine.Machine
+	certs      *certs.Certs
 	vip        *vip
 	repairs    *repair.Ledger
 	restarter  *repair.Restarter
@@ -156,6 +158,9 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	status, err := page.New(page.Sources{Status: a.status, Events: a.events, WebConfigFile: c.Metrics.WebConfigFile})
 	if err != nil {
 		return nil, err
+	}
+	for _, t := range a.certs.Tasks() {
+		tasks = append(tasks, t)
 	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
 		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer), Status: status}, a.log)

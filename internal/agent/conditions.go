@@ -2,6 +2,7 @@ package agent
 
 import (
 	"nodeagent/internal/component"
+	"nodeagent/internal/component/certs"
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
@@ -53,6 +54,7 @@ func Conditions(mode string) []*health.Condition {
 	c = append(c, netcheck.Conditions()...)
 	c = append(c, vipConditions()...)
 	c = append(c, repair.Conditions()...)
+	c = append(c, certs.Conditions()...)
 	c = append(c, machine.Conditions()...)
 	return append(c, agentConfig, agentTasks)
 }

@@ -57,6 +57,7 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	board.Publish(component.Look(ctx, componentConfig(c, facts), component.Deps{})...)
 	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
 	board.Publish(networkLooks...)
+	board.Publish(lookCerts(ctx, c, facts)...)
 	board.Publish(lookMachine(c, facts, network.Backend != "")...)
 	vip, vipLooks := lookVIP(ctx, c, store)
 	board.Publish(vipLooks...)

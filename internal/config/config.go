@@ -77,6 +77,8 @@ type Config struct {
 	CrashLoopBackOff CrashLoopBackOff `yaml:"crashLoopBackOff"`
 	// Flannel's devices, routes and peers.
 	Network Network `yaml:"network"`
+	// Certificates of Kubernetes on this node, and when their end is near.
+	Certificates Certificates `yaml:"certificates"`
 	// The machine below the node's parts: clock, file systems, swap, kernel.
 	Machine Machine `yaml:"machine"`
 	// What keepalived is told, and what is seen of VRRP and the balancer.

@@ -36,6 +36,7 @@ func crossCheck(c Config, origins map[string]Origin, refused map[string]bool) []
 	back := c.CrashLoopBackOff
 	atMost("runtimeProbeTimeout", c.RuntimeProbeTimeout, "runtimeRequestTimeout", c.RuntimeRequestTimeout)
 	atMost("network.probeTimeout", c.Network.ProbeTimeout, "network.probeInterval", c.Network.ProbeInterval)
+	atMost("certificates.alarmBefore", c.Certificates.AlarmBefore, "certificates.renewBefore", c.Certificates.RenewBefore)
 	atMost("crashLoopBackOff.initialDelay", back.InitialDelay, "crashLoopBackOff.maxContainerRestartPeriod", back.MaxContainerRestartPeriod)
 	atMost("crashLoopBackOff.imagePullInitialDelay", back.ImagePullInitialDelay, "crashLoopBackOff.maxImagePullPeriod", back.MaxImagePullPeriod)
 	atMost("components.slowAfter", c.Components.SlowAfter, "components.probeTimeout", c.Components.ProbeTimeout)

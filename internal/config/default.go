@@ -46,6 +46,7 @@ func declared() Config {
 			SubnetFile:     "/run/flannel/subnet.env", // flanneld's
 			CNIConfDir:     "/etc/cni/net.d",          // containerd's and CRI-O's
 		},
+		Certificates: Certificates{RenewBefore: 720 * time.Hour, AlarmBefore: 168 * time.Hour, RenewCABefore: 4320 * time.Hour},
 		Machine: Machine{
 			CheckFrequency: 30 * time.Second,
 			FreeSpaceMin:   10, // kubelet's nodefs.available

@@ -29,6 +29,9 @@ func parts(s Sources) []part {
 	if s.Network != nil {
 		out = append(out, part{"network", func(to *samples) { networkSamples(to, s.Network()) }})
 	}
+	if s.Certificates != nil {
+		out = append(out, part{"certificates", func(to *samples) { certificateSamples(to, s.Certificates()) }})
+	}
 	if s.VIP != nil {
 		out = append(out, part{"vip", func(to *samples) { vipSamples(to, s.VIP()) }})
 	}

@@ -31,19 +31,20 @@ const (
 // Sources are what a scrape reads. Each function answers from memory and may be called by several scrapes at once. One that is nil is a
 // part the node does not have.
 type Sources struct {
-	Snapshot func() health.Snapshot
-	Mutes    func() []view.Mute // in force
-	Pods     func() []view.Pod
-	Runtime  func() view.Runtime
-	Network  func() view.Network
-	VIP      func() view.VIP
-	Repairs  func() view.RepairPlan
-	Mode     func() string                  // staticPods.mode
-	Reload   func() (ok bool, at time.Time) // the last reading of the configuration; a zero time: none yet
-	Tasks    func() map[string]uint64       // restarts of each task, by name; every task is named from the start
-	Version  string                         // of the build
-	Revision string                         // of the source
-	OnError  func(error)                    // may be nil: a scrape that left something out
+	Snapshot     func() health.Snapshot
+	Mutes        func() []view.Mute // in force
+	Pods         func() []view.Pod
+	Runtime      func() view.Runtime
+	Network      func() view.Network
+	Certificates func() []view.Certificate // as last read
+	VIP          func() view.VIP
+	Repairs      func() view.RepairPlan
+	Mode         func() string                  // staticPods.mode
+	Reload       func() (ok bool, at time.Time) // the last reading of the configuration; a zero time: none yet
+	Tasks        func() map[string]uint64       // restarts of each task, by name; every task is named from the start
+	Version      string                         // of the build
+	Revision     string                         // of the source
+	OnError      func(error)                    // may be nil: a scrape that left something out
 }
 
 // Metrics is the registry and the instruments that modules write.

@@ -69,6 +69,9 @@ func healthy() Sources {
 			return view.Network{Backend: "vxlan", Subnets: []string{"10.244.1.0/24"}, Known: 1, Looks: 9, Addresses: []view.Leases{{Network: "cbr0", IPv4: 12}},
 				Peers: []view.Peer{{Subnet: netip.MustParsePrefix("10.244.2.0/24"), Node: "node2", State: view.PeerUp, RTT: 400 * time.Microsecond, Probes: 30, PathMTU: 1450}}}
 		},
+		Certificates: func() []view.Certificate {
+			return []view.Certificate{{File: "/etc/kubernetes/pki/ca.crt", Name: "kubernetes", CA: true, NotAfter: far}, {File: "/etc/kubernetes/pki/apiserver.crt", Name: "kube-apiserver", NotAfter: reloaded}}
+		},
 		Mode:     func() string { return "run" },
 		Reload:   func() (bool, time.Time) { return true, reloaded },
 		Tasks:    func() map[string]uint64 { return map[string]uint64{"runtime": 0, "static pods": 0} },

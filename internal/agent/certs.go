@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"os"
+
+	"nodeagent/internal/component"
+	"nodeagent/internal/component/certs"
+	"nodeagent/internal/config"
+	"nodeagent/internal/health"
+	"nodeagent/internal/staticpod/kubelet"
+	"nodeagent/internal/view"
+)
+
+func certsConfig(c config.Config) certs.Config {
+	x := c.Certificates
+	return certs.Config{Timeout: c.Components.ProbeTimeout, Renew: x.RenewBefore, Alarm: x.AlarmBefore, RenewCA: x.RenewCABefore}
+}
+
+// wireCerts hands it the ports that the components serve.
+func (a *agent) wireCerts(facts *facts) {
+	a.certs = certs.New(func() certs.Config { return certsConfig(a.config()) }, certs.Deps{
+		Ports: func() []certs.Port { return ports(a.components.Places(), facts.get()) },
+	}, a.board, a.log)
+	a.wakes = append(a.wakes, a.certs.Wake)
+}
+
+// certificates for the metrics.
+func (a *agent) certificates() []view.Certificate {
+	v, _ := a.certs.View.Get()
+	return v
+}
+
+func lookCerts(ctx context.Context, c config.Config, facts *facts) []health.Look {
+	places := component.FindPlaces(componentConfig(c, facts))
+	return certs.Look(ctx, certsConfig(c), certs.Deps{Ports: func() []certs.Port { return ports(places, facts.get()) }})
+}
+
+// ports that this node serves with certificates from files.
+func ports(places []component.Place, f kubelet.Facts) []certs.Port {
+	var out []certs.Port
+	for _, p := range places {
+		out = append(out, certs.Port{Component: p.Component, Address: p.Address, File: p.File})
+	}
+	if f.Running != nil {
+		for _, file := range []string{"/var/lib/kubelet/pki/kubelet-server-current.pem", "/var/lib/kubelet/pki/kubelet.crt"} { // the first is there with serverTLSBootstrap
+			if _, err := os.Stat(file); err == nil {
+				return append(out, certs.Port{Component: "kubelet", Address: "127.0.0.1:10250", File: file})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package certs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"nodeagent/internal/health"
+)
+
+// bad lists what is not well: path status/reason.
+func bad(root string, findings []health.Finding) string {
+	var out []string
+	for _, f := range findings {
+		if f.Status != health.OK {
+			rel, _ := filepath.Rel(root, f.Subject)
+			reason := ""
+			if f.Reason != nil {
+				reason = "/" + f.Reason.Name
+			}
+			out = append(out, rel+" "+f.Status.String()+reason)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (n *node) judge() (state, soon string, count int) {
+	files, faults := readAll(n.config())
+	a, b := judge(n.config(), files, faults, n.now)
+	return bad(n.root, a), bad(n.root, b), len(a)
+}
+
+func TestCertificates(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		break_      func(n *node)
+		state, soon string
+	}{
+		{"kubeadm's", func(*node) {}, "", ""},
+		{"expired", func(n *node) { n.pair("pki/apiserver", n.leaf("kube-apiserver", -time.Hour)) }, "pki/apiserver.crt failing/Expired", "pki/apiserver.crt failing/ExpiresSoon"},
+		{"a week before", func(n *node) { n.pair("pki/apiserver", n.leaf("kube-apiserver", 6*day)) }, "pki/apiserver.crt failing/ExpiresVerySoon", "pki/apiserver.crt failing/ExpiresSoon"},
+		{"a month before", func(n *node) { n.pair("pki/apiserver", n.leaf("kube-apiserver", 29*day)) }, "", "pki/apiserver.crt failing/ExpiresSoon"},
+		{"not yet valid", func(n *node) {
+			n.pair("pki/apiserver", issue(n.t, "kube-apiserver", false, n.ca, n.now.Add(time.Hour), n.now.Add(year)))
+		}, "pki/apiserver.crt failing/NotYetValid", ""},
+		{"a day's certificate, half used", func(n *node) {
+			n.pair("pki/apiserver", issue(n.t, "kube-apiserver", false, n.ca, n.now.Add(-12*time.Hour), n.now.Add(12*time.Hour)))
+		}, "", ""},
+		{"another's key", func(n *node) { n.write("pki/apiserver.key", n.leaf("x", year).keyPEM(n.t)) }, "pki/apiserver.crt failing/KeyMismatch", ""},
+		{"another's key of service accounts", func(n *node) { n.write("pki/sa.pub", n.leaf("x", year).pub(n.t)) }, "pki/sa.pub failing/KeyMismatch", ""},
+		{"another's key in kubelet's file", func(n *node) {
+			n.write("kubelet/kubelet-client-current.pem", n.leaf("system:node:node1", year-day).crt()+n.leaf("x", year).keyPEM(n.t))
+		}, "kubelet/kubelet-client-current.pem failing/KeyMismatch", ""},
+		{"an encrypted key", func(n *node) {
+			n.write("pki/apiserver.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+		}, "", ""},
+		{"no key", func(n *node) { os.Remove(n.path("pki/apiserver.key")) }, "", ""},
+		{"an empty key", func(n *node) { n.write("pki/apiserver.key", "") }, "pki/apiserver.crt failing/Damaged", ""},
+		{"another CA of the same name", func(n *node) {
+			other := issue(n.t, "kubernetes", true, nil, n.now.Add(-day), n.now.Add(year))
+			n.pair("pki/apiserver", issue(n.t, "kube-apiserver", false, other, n.now.Add(-day), n.now.Add(year-day)))
+		}, "pki/apiserver.crt failing/WrongCA", ""},
+		{"a CA of elsewhere", func(n *node) {
+			other := issue(n.t, "company", true, nil, n.now.Add(-day), n.now.Add(year))
+			n.pair("pki/apiserver", issue(n.t, "kube-apiserver", false, other, n.now.Add(-day), n.now.Add(year-day)))
+		}, "", ""},
+		{"the CA ends", func(n *node) {
+			n.write("pki/etcd/ca.crt", issue(n.t, "another", true, nil, n.now.Add(-9*year), n.now.Add(100*day)).crt())
+			os.Remove(n.path("pki/etcd/ca.key"))
+		}, "", "pki/etcd/ca.crt failing/CAExpiresSoon"},
+		{"the old CA beside the new one", func(n *node) {
+			old := issue(n.t, "kubernetes", true, nil, n.now.Add(-10*year), n.now.Add(day))
+			n.write("pki/ca.crt", n.ca.crt()+old.crt())
+		}, "", ""},
+		{"damaged", func(n *node) {
+			n.write("pki/apiserver.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+		}, "pki/apiserver.crt failing/Damaged", ""},
+		{"emptied by a full disk", func(n *node) { n.write("admin.conf", ""); n.write("pki/apiserver.crt", "") }, "pki/apiserver.crt failing/Damaged", ""},
+		{"a kubeconfig's certificate", func(n *node) { n.write("admin.conf", n.leaf("admin", -day).kubeconfig(n.t)) }, "admin.conf failing/Expired", "admin.conf failing/ExpiresSoon"},
+		{"no base64", func(n *node) { n.write("admin.conf", "users: [{user: {client-certificate-data: '%%%'}}]") }, "admin.conf failing/Damaged", ""},
+		{"not YAML", func(n *node) { n.write("admin.conf", "users: [hunter2") }, "admin.conf failing/Damaged", ""},
+		{"a file in a kubeconfig that is gone", func(n *node) { n.write("x.conf", "users: [{user: {client-certificate: gone.crt}}]") }, "x.conf failing/Damaged", ""},
+		{"a folder that is none", func(n *node) { os.RemoveAll(n.path("kubelet")); n.write("kubelet", "x") }, "kubelet unknown/Unreadable", "kubelet unknown/Unreadable"},
+		{"a file that is none", func(n *node) { os.Mkdir(n.path("d.conf"), 0o755); os.Symlink(n.path("d.conf"), n.path("pki/x.crt")) }, "pki/x.crt unknown/Unreadable", ""},
+		{"no Kubernetes", func(n *node) {
+			for _, p := range []string{"pki", "kubelet", "admin.conf", "kubelet.conf"} {
+				os.RemoveAll(n.path(p))
+			}
+		}, " absent", " absent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := newNode(t)
+			tt.break_(n)
+			state, soon, _ := n.judge()
+			if state != tt.state {
+				t.Errorf("state %q, want %q", state, tt.state)
+			}
+			if soon != tt.soon {
+				t.Errorf("soon %q, want %q", soon, tt.soon)
+			}
+		})
+	}
+}
+
+func TestManyFilesAreBounded(t *testing.T) {
+	n := newNode(t)
+	crt := n.leaf("x", year).crt()
+	for i := range 3 * maxFiles {
+		n.write(fmt.Sprintf("pki/%d.crt", i), crt)
+	}
+	if _, _, count := n.judge(); count > maxFiles {
+		t.Errorf("%d subjects", count)
+	}
+}
+
+// TestNothingSecretIsSaid reads files full of secrets that do not parse: no message repeats any of it.
+func TestNothingSecretIsSaid(t *testing.T) {
+	n := newNode(t)
+	const secret = "c3VwZXJzZWNyZXQ"
+	n.write("admin.conf", "users:\n- user: {client-key-data: '"+secret+"!', client-certificate-data: QUJD, token: "+secret+"\n")
+	n.write("x.conf", "users:\n- user:\n    client-certificate-data: "+secret+"%\n    password: "+secret+"\n")
+	n.write("pki/apiserver.key", "-----BEGIN RSA PRIVATE KEY-----\n"+secret+"==\n-----END RSA PRIVATE KEY-----\n")
+	n.write("pki/apiserver.crt", secret)
+	files, faults := readAll(n.config())
+	state, soon := judge(n.config(), files, faults, n.now)
+	said := fmt.Sprintf("%+v %+v %+v", state, soon, views(files))
+	for _, s := range []string{secret, "supersecret", "hunter2"} {
+		if strings.Contains(said, s) {
+			t.Errorf("%q is in %s", s, said)
+		}
+	}
+}
+
+func FuzzPEM(f *testing.F) {
+	n := newNode(f)
+	f.Add([]byte(n.ca.crt() + n.ca.keyPEM(f)))
+	f.Add([]byte(n.ca.pub(f)))
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := parsePEM(text)
+		if err != nil {
+			return
+		}
+		judgeFile(Config{}.filled(), file{path: "/x", bundle: b, key: b, paired: true}, b.certs, time.Unix(0, 0))
+	})
+}
+
+func FuzzKubeconfig(f *testing.F) {
+	n := newNode(f)
+	f.Add([]byte(n.ca.kubeconfig(f)))
+	f.Add([]byte("users: [{user: {client-certificate: a, client-key-data: Zm9v}}]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, err := parseKubeconfig("/etc/kubernetes/x.conf", text)
+		if err == nil && e.certificateFile != "" && !filepath.IsAbs(e.certificateFile) {
+			t.Errorf("a path beside the kubeconfig: %q", e.certificateFile)
+		}
+	})
+}
