@@ -108,6 +108,7 @@ if [ "$1" = test ]; then
 	want docker-registry have docker-registry
 	want keepalived have keepalived
 	want haproxy have haproxy
+	want etcd-server have etcd
 	want iproute2 have ip
 	want iptables have iptables
 	want nftables have nft

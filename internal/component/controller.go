@@ -46,6 +46,7 @@ func (k controller) look(ctx context.Context, f *finder, cfg Config) controllerS
 	server := newTLSSession(place{address: s.address}, authority{}, cfg.Timeout, identity{})
 	defer server.close()
 	s.healthz = server.get(ctx, "/healthz")
+	s.found.explain(cfg.Proc, s.healthz)
 	return s
 }
 

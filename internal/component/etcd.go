@@ -87,6 +87,7 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 		l.told = etcdTold{pid: s.found.process.pid} // it may have another certificate now
 	}
 	l.ask(ctx, &s, cfg, now)
+	s.found.explain(cfg.Proc, s.page)
 	if s.page.outcome == answered && s.page.status == http.StatusOK {
 		s.metrics = parseEtcdPage(s.page.body)
 		s.page.body = ""

@@ -183,5 +183,19 @@ func bootTime(proc string) time.Time {
 	return time.Time{}
 }
 
+// explain reads the state of the process again where an answer did not come: what it is in now is why.
+func (f *found) explain(proc string, answers ...answer) {
+	for _, a := range answers {
+		if a.outcome != hung || f.process == nil {
+			continue
+		}
+		if state, started, err := readStat(proc, f.process.pid); err == nil && started == f.process.started {
+			p := *f.process
+			p.state = state
+			f.process = &p
+		}
+	}
+}
+
 // aged tells whether the last walk is older than d.
 func (p *processes) aged(d time.Duration) bool { return time.Since(p.at) > d }
