@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
+	"nodeagent/internal/netcheck"
 	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/view"
@@ -37,7 +39,42 @@ func (a *agent) wireRepair() {
 }
 
 // repairActions of this agent, in the order in which they are shown.
-func repairActions() []*repair.Action { return []*repair.Action{restartRuntime} }
+func repairActions() []*repair.Action {
+	return append([]*repair.Action{restartRuntime}, networkMends...)
+}
+
+// networkMends put back what flanneld does not. They are cheap, harmless where they are not needed, and wanted at once: the bounds only stop
+// a fight with whoever takes it away again.
+var networkMends = []*repair.Action{
+	{Name: netcheck.MendPeer, Help: "puts back the route, neighbour or FDB entry of a Flannel peer", Forget: 2 * time.Minute, Cooldown: 10 * time.Second, Hour: 200, Day: 1000},
+	{Name: netcheck.MendDevice, Help: "puts back what Flannel's device has lost, with its peers' entries", Forget: 2 * time.Minute, Cooldown: 10 * time.Second, Hour: 12, Day: 40},
+	{Name: netcheck.MendBridge, Help: "puts back the pods' bridge: up, its address, its MTU, its ports", Forget: 2 * time.Minute, Cooldown: 10 * time.Second, Hour: 30, Day: 100},
+	{Name: netcheck.MendSysctl, Help: "sets a kernel setting to 1 without which pods have no network", Forget: 2 * time.Minute, Cooldown: 10 * time.Second, Hour: 12, Day: 40},
+}
+
+// networkMend is the request for one of them.
+func networkMend(action, target, why string) (repair.Request, bool) {
+	i := slices.IndexFunc(networkMends, func(a *repair.Action) bool { return a.Name == action })
+	if i < 0 {
+		return repair.Request{}, false
+	}
+	return repair.Request{Action: networkMends[i], Target: target, Why: why}, true
+}
+
+func (a *agent) permitMend(action, target, why string) (bool, string) {
+	q, ok := networkMend(action, target, why)
+	if !ok {
+		return false, "no such repair"
+	}
+	answer := a.repairs.Ask(q)
+	return answer.OK, answer.Because
+}
+
+func (a *agent) mended(action, target, why string, err error) {
+	if q, ok := networkMend(action, target, why); ok {
+		a.repairs.Done(q, err)
+	}
+}
 
 // runtimeStuck says what is wrong with the runtime that a restart of its unit may end.
 func (a *agent) runtimeStuck(s health.Snapshot) (unit, why string) {

@@ -3,6 +3,7 @@ package netcheck
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,7 @@ type Checker struct {
 	steady steady
 	blame  map[string]health.Pair // by subject of NetworkFilter: who changed the ruleset when it began to fail
 	count  uint64
+	mender mender
 
 	seen atomic.Pointer[seen]
 }
@@ -62,6 +64,8 @@ func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Ch
 	}
 	c.looks = reconcile.NewLoop(c.pass, reconcile.Options{Name: "network", Bound: 30*time.Second + 10*c.cfg().ReadTimeout, OnError: onError("look at the network")})
 	c.watch = newWatch(c.cfg, c.looks.Wake, log)
+	c.mender = mender{deps: deps, wake: c.looks.Wake, log: log}
+	c.memory = c.mender.takeUp()
 	c.probes = &probeTask{c: c}
 	c.probes.Loop = reconcile.NewLoop(c.probes.pass, reconcile.Options{Name: "flannel probes", Bound: 30*time.Second + 20*c.cfg().ProbeTimeout, OnError: onError("probe peers")})
 	return c
@@ -91,11 +95,18 @@ func (c *Checker) pass(ctx context.Context) (time.Time, error) {
 	n.Before = c.memory
 	p := paint(&n)
 	raw := judgePicture(cfg, &n, p)
-	c.memory = remember(&n, p, raw)
+	was := c.memory
+	var good bool
+	c.memory, good = remember(&n, p, raw)
+	c.mender.learn(was, c.memory, good, c.answered(), time.Now())
 	c.watch.heed(&n)
 	shown, again := c.steady.pass(raw, time.Now())
 	c.accuse(shown)
+	c.mender.recall(shown)
 	c.board.Publish(looks(cfg, shown)...)
+	if c.mender.mend(cfg, &n, p, shown) {
+		c.board.Publish(looks(cfg, shown)...)
+	}
 	c.count++
 	v := viewOf(&n, p)
 	c.watch.took.Store(int64(time.Since(began)))
@@ -107,6 +118,18 @@ func (c *Checker) pass(ctx context.Context) (time.Time, error) {
 		next = again
 	}
 	return next, nil
+}
+
+// answered are the peers of which a probe has passed since the agent's start.
+func (c *Checker) answered() []netip.Prefix {
+	peers, _ := c.Peers.Get()
+	var out []netip.Prefix
+	for _, p := range peers {
+		if p.State == view.PeerUp && !p.Answered.IsZero() {
+			out = append(out, p.Subnet)
+		}
+	}
+	return out
 }
 
 // looks are v for the board, in the order of the conditions.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"nodeagent/internal/event"
 	"nodeagent/internal/health"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	ProbeTimeout     time.Duration // how long an answer may take; 0: 1 s
 	ProbeWindow      int           // probes that loss is counted over; 0: 30
 	MaxProbed        int           // peers probed in one round; above it a part that rotates; 0: 64
+
+	young time.Duration // for tests: how long a flanneld that has started is left alone; 0: youngFlanneld
 }
 
 func (c Config) filled() Config {
@@ -40,6 +43,7 @@ func (c Config) filled() Config {
 	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, time.Second)
 	c.ProbeWindow = cmp.Or(c.ProbeWindow, 30)
 	c.MaxProbed = cmp.Or(c.MaxProbed, 64)
+	c.young = cmp.Or(c.young, youngFlanneld)
 	return c
 }
 
@@ -52,8 +56,23 @@ type Deps struct {
 	// error makes the part Unknown and nothing else.
 	Nodes func(ctx context.Context) ([]Node, error)
 
+	// Permit says whether an act may be done now, and why not; action is one of the Mend constants. nil: nothing is ever mended. Done is told what
+	// came of each that was permitted.
+	Permit func(action, target, why string) (ok bool, because string)
+	Done   func(action, target, why string, err error)
+
+	Store  Store             // keeps the last good picture; nil: it ends with the agent
+	Boot   string            // id of this boot, beside what is kept
+	Record func(event.Event) // the timeline; must not block
+
 	// Observe is told the round-trip time of each answered probe through the overlay.
 	Observe func(rtt time.Duration)
+}
+
+// Store keeps what outlives the agent, as internal/state's Folder does.
+type Store interface {
+	Load(name string, version int, v any) (found bool, err error)
+	Save(name string, version int, v any) error
 }
 
 // Node is what Flannel's annotations (flannel.alpha.coreos.com/*) and spec.podCIDRs say of one node.

@@ -30,9 +30,16 @@ func plugin(t *testing.T, h *netlab.Host, command, pod string) {
 	}
 }
 
-// TestLife plays what a node lives through with nothing wrong: nothing may be found, however short.
+// TestLife plays what a node lives through with nothing wrong: nothing may be found, however short, and nothing mended. It plays 4 rounds, or
+// NODEAGENT_TEST_LIFE (a duration, such as 10m) of them.
 func TestLife(t *testing.T) {
-	n := begin(t, netlab.Options{Backend: "vxlan"}, "")
+	flanneld(t)
+	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	n, mended := mending(t, lab.Hosts[0])
+	var until time.Time
+	if d, err := time.ParseDuration(os.Getenv("NODEAGENT_TEST_LIFE")); err == nil {
+		until = time.Now().Add(d)
+	}
 	h, p := n.h, n.h.Peers()[0]
 	peers := func(want int) {
 		t.Helper()
@@ -46,7 +53,7 @@ func TestLife(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", pod).Run() })
 	h.IP("link del cni0", "link del "+h.Veth()) // the node is drained, and its next pod makes the bridge anew
-	for range 4 {
+	for round := 0; round < 4 || time.Now().Before(until); round++ {
 		plugin(t, h, "ADD", pod)
 		h.RemovePeer(p) // a node leaves
 		peers(1)
@@ -70,6 +77,9 @@ func TestLife(t *testing.T) {
 		remake(h) // flanneld here restarts and sets everything again
 	}
 	n.healthy()
+	if d := mended.took(); len(d) > 0 {
+		t.Errorf("mended in a healthy node: %v", d)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.seen {

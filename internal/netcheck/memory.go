@@ -7,12 +7,12 @@ import (
 )
 
 // remember gives what the next look should know of this one: a look that found nothing wrong with devices and peers replaces the memory,
-// any other leaves it.
-func remember(n *Network, p picture, v verdicts) Memory {
+// any other leaves it, which is what good says.
+func remember(n *Network, p picture, v verdicts) (_ Memory, good bool) {
 	m := n.Before
 	m.InCsum = n.UDPErrors.InCsum
 	if p.absent != "" {
-		return Memory{}
+		return Memory{}, false
 	}
 	bad := func(c *health.Condition) bool {
 		return slices.ContainsFunc(v[c], func(f health.Finding) bool {
@@ -20,7 +20,7 @@ func remember(n *Network, p picture, v verdicts) Memory {
 		})
 	}
 	if bad(FlannelDevice) || bad(FlannelPeers) || p.backend == "" {
-		return m
+		return m, false
 	}
 	m.Backend, m.Peers, m.Devices = p.backend, p.peers(), nil
 	for _, s := range p.sides {
@@ -29,5 +29,5 @@ func remember(n *Network, p picture, v verdicts) Memory {
 		}
 	}
 	m.Uplink, m.Carrier = p.uplink.Index, p.uplink.Carrier
-	return m
+	return m, true
 }
