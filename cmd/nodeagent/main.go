@@ -58,7 +58,7 @@ configuration is bad.`,
 		}
 		root.AddCommand(commands...)
 	}
-	in("look", newStatus(g), newPods(g), newNet(g), newVIP(g), newEvents(g), newCheck(g), newValidate(g))
+	in("look", newStatus(g), newDoctor(g), newPods(g), newNet(g), newVIP(g), newEvents(g), newCheck(g), newValidate(g))
 	in("act", newReload(g), newMute(g), newUnmute(g), newMaintenance(g), newRepair(g), newCanary(g))
 	in("agent", newRun(g), newConfig(g), newDemo(), newVersion())
 	// Its own last line is too long for the longest commands.
