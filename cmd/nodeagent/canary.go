@@ -52,7 +52,7 @@ exits with 1 if a handler failed, 2 if nothing could be tried.`,
 }
 
 // canaryText is a table of the steps, in milliseconds, with the error of a handler below it.
-func canaryText(results []agent.CanaryResult, width int, p painter) string {
+func canaryText(results []view.Canary, width int, p painter) string {
 	columns := []column{{title: "HANDLER", min: 7}, {title: "PATH"}, {title: "RESULT"}}
 	names := []string{"sandbox", "create", "start", "exec", "stop", "remove"}
 	for _, n := range names {
@@ -94,7 +94,7 @@ func canaryText(results []agent.CanaryResult, width int, p painter) string {
 }
 
 // canaryCode is 1 if a handler failed, 2 if none was tried.
-func canaryCode(results []agent.CanaryResult) int {
+func canaryCode(results []view.Canary) int {
 	code := exitUnknown
 	for _, r := range results {
 		switch {

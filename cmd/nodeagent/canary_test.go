@@ -11,22 +11,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nodeagent/internal/agent"
-	"nodeagent/internal/runtime/canary"
+	"nodeagent/internal/view"
 )
 
-func canaryResults() []agent.CanaryResult {
-	steps := func(ms ...float64) (out []canary.Step) {
+func canaryResults() []view.Canary {
+	steps := func(ms ...float64) (out []view.CanaryStep) {
 		for i, n := range []string{"sandbox", "create", "start", "exec", "stop", "remove"} {
 			if i < len(ms) {
-				out = append(out, canary.Step{Name: n, Seconds: ms[i] / 1000})
+				out = append(out, view.CanaryStep{Name: n, Seconds: ms[i] / 1000})
 			}
 		}
 		return out
 	}
-	return []agent.CanaryResult{
-		{Handler: "runc", Path: canary.CRI, OK: true, Steps: steps(107.1, 47.8, 61.9, 42, 122.1, 5.8)},
-		{Handler: "crun", Path: canary.CRI, Error: "sandbox: failed to create containerd task: cgroups in hybrid mode not supported, \x1b[31mdrop all controllers from cgroupv2", Steps: steps(3012)},
+	return []view.Canary{
+		{Handler: "runc", Path: "cri", OK: true, Steps: steps(107.1, 47.8, 61.9, 42, 122.1, 5.8)},
+		{Handler: "crun", Path: "cri", Error: "sandbox: failed to create containerd task: cgroups in hybrid mode not supported, \x1b[31mdrop all controllers from cgroupv2", Steps: steps(3012)},
 		{Handler: "a-handler-with-a-name-that-is-long", Off: "a shim of type io.containerd.kata.v2 is not tried without the CRI"},
 	}
 }
@@ -40,9 +39,9 @@ func TestCanaryText(t *testing.T) {
 func TestCanaryCode(t *testing.T) {
 	all := canaryResults()
 	for _, c := range []struct {
-		results []agent.CanaryResult
+		results []view.Canary
 		want    int
-	}{{all, exitProblem}, {all[:1], exitOK}, {all[2:], exitUnknown}, {nil, exitUnknown}, {[]agent.CanaryResult{all[0], all[2]}, exitOK}} {
+	}{{all, exitProblem}, {all[:1], exitOK}, {all[2:], exitUnknown}, {nil, exitUnknown}, {[]view.Canary{all[0], all[2]}, exitOK}} {
 		if got := canaryCode(c.results); got != c.want {
 			t.Errorf("%+v exits with %d, want %d", c.results, got, c.want)
 		}

@@ -261,6 +261,10 @@ func (a *agent) status() view.Status {
 
 func (a *agent) runtimeView() view.Runtime {
 	v, _ := a.runtime.View.Get()
+	if d, ok := a.runtime.Details.Get(); ok {
+		v.Details = &d
+	}
+	v.Canaries, _ = a.runtime.Canary.Get()
 	return v
 }
 

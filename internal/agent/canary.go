@@ -8,23 +8,17 @@ import (
 
 	"nodeagent/internal/config"
 	"nodeagent/internal/runtime"
-	"nodeagent/internal/runtime/canary"
 	"nodeagent/internal/staticpod/kubelet"
+	"nodeagent/internal/view"
 )
-
-// CanaryResult is how one handler of the runtime did.
-type CanaryResult = canary.Result
 
 // Canary starts and ends a container through each handler of the runtime that the configuration, or this node's kubelet, names. The program in
 // it is the running one.
-func Canary(ctx context.Context, c config.Config) ([]CanaryResult, error) {
+func Canary(ctx context.Context, c config.Config) ([]view.Canary, error) {
 	k := kubelet.Find("/")
-	exe, err := os.Executable()
+	exe, err := program()
 	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	if exe, err = filepath.EvalSymlinks(exe); err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
+		return nil, err
 	}
 	return runtime.RunCanary(ctx, runtime.Config{
 		Endpoint: c.ContainerRuntimeEndpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
@@ -34,10 +28,25 @@ func Canary(ctx context.Context, c config.Config) ([]CanaryResult, error) {
 			}
 			return k.Config.ContainerRuntimeEndpoint, "kubelet's configuration " + k.Config.Path
 		},
-		Canary: runtime.CanaryConfig{
-			Dir: filepath.Join(c.StateDir, "canary"), Program: exe,
-			Wait: []string{"workload", "pause"}, Exec: []string{"workload", "exec-sleep", "0s"},
-			KubeletHere: func() bool { return k.Installed },
-		},
+		Canary: canaryConfig(c, exe, func() bool { return k.Installed }),
 	})
+}
+
+// program is the path of the running binary, which is the canary's own.
+func program() (string, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return exe, nil
+}
+
+func canaryConfig(c config.Config, exe string, kubeletHere func() bool) runtime.CanaryConfig {
+	return runtime.CanaryConfig{
+		Every: c.RuntimeCanary.Every, StepTimeout: c.RuntimeCanary.StepTimeout, Dir: filepath.Join(c.StateDir, "canary"), Program: exe,
+		Wait: []string{"workload", "pause"}, Exec: []string{"workload", "exec-sleep", "0s"}, KubeletHere: kubeletHere,
+	}
 }

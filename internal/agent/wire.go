@@ -77,6 +77,11 @@ func runtimeConfig(c config.Config, facts *facts) runtime.Config {
 	if repair.Booted() {
 		out.Unit = unitOf
 	}
+	if c.RuntimeCanary.Every > 0 {
+		if exe, err := program(); err == nil { // one that is being replaced is found at the next look
+			out.Canary = canaryConfig(c, exe, func() bool { return facts.get().Installed })
+		}
+	}
 	return out
 }
 

@@ -41,6 +41,9 @@ type Config struct {
 	// How often the runtime is asked for its state.
 	RuntimeCheckFrequency time.Duration `yaml:"runtimeCheckFrequency" range:"100ms..1h"`
 
+	// A container that does nothing, started and ended through each runtime handler to see that it can be.
+	RuntimeCanary RuntimeCanary `yaml:"runtimeCanary"`
+
 	// What must survive a reboot: identity, last good manifests, back-off, holds, events.
 	StateDir string `yaml:"stateDir" form:"dir" reload:"restart"`
 	// Sockets and verdict files; may be lost at a reboot.

@@ -18,6 +18,7 @@ func declared() Config {
 		RuntimeProbeTimeout:   3 * time.Second,
 		RuntimeRequestTimeout: 2 * time.Minute, // kubelet's
 		RuntimeCheckFrequency: 5 * time.Second,
+		RuntimeCanary:         RuntimeCanary{StepTimeout: 30 * time.Second},
 		StateDir:              "/var/lib/nodeagent",
 		RunDir:                "/run/nodeagent",
 		PodLogsDir:            "/var/log/pods",       // kubelet's

@@ -16,6 +16,7 @@ containerRuntimeEndpoint: unix:///run/crio/crio.sock
 runtimeProbeTimeout: 1500ms
 runtimeRequestTimeout: 3m
 runtimeCheckFrequency: 1m1s
+runtimeCanary: {every: 10m, stepTimeout: 20s}
 stateDir: "/var/lib/with space"
 runDir: /run/other
 podLogsDir: /var/log/nodeagent-pods-of-a-node-whose-owner-likes-names-that-say-it-all/and-more

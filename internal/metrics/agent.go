@@ -45,6 +45,7 @@ func runtimeSamples(to *samples, r view.Runtime) {
 	if r.Name != "" { // before the first answer there is nothing to say
 		to.gauge(runtimeDesc, 1, r.Name, r.Version, r.API)
 	}
+	detailSamples(to, r)
 }
 
 func agentSamples(to *samples, s Sources) {

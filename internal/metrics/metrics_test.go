@@ -56,7 +56,12 @@ func healthy() Sources {
 					{Name: "web", State: "running", Restarts: 2, LastExit: &view.Exit{Code: 137}}, {Name: "sidecar", State: "running"}}},
 			}
 		},
-		Runtime: func() view.Runtime { return view.Runtime{Name: "containerd", Version: "1.6.20", API: "v1"} },
+		Runtime: func() view.Runtime {
+			return view.Runtime{Name: "containerd", Version: "1.6.20", API: "v1",
+				Details: &view.RuntimeDetails{Containers: 31, Sandboxes: 12, Images: 20, Unit: "containerd.service", Handlers: []view.RuntimeHandler{{Handler: "runc", Runtime: "runc", Version: "1.1.5"}},
+					ImageFs: []view.ImageFilesystem{{Path: "/var/lib/containerd", Bytes: 1 << 38, FreeBytes: 1 << 37, Inodes: 1 << 24, FreeInodes: 1 << 23}}},
+				Canaries: []view.Canary{{Handler: "runc", Path: "cri", At: reloaded, OK: true, Steps: []view.CanaryStep{{Name: "sandbox", Seconds: 0.1}}}}}
+		},
 		VIP: func() view.VIP {
 			return view.VIP{Named: true, Verdicts: []view.Verdict{{Policy: "vip", Word: "ok"}}, Counters: view.VIPCounters{Changes: 1, Answers: 12},
 				Instances: []view.VRRPInstance{{Name: "VI_1", Priority: 100, State: "MASTER", Since: reloaded, Transitions: 1, VIPs: []view.VIPState{{Address: "10.0.0.100/24", Present: true}}}},

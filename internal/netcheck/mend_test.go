@@ -36,7 +36,9 @@ func TestMendsRefused(t *testing.T) {
 		{"an old picture", func(_ *Network, _ *picture, _ verdicts, f *mendFacts) { f.seen = now.Add(-2 * time.Hour) }, "2h0m0s old"},
 		{"an unknown peer", func(n *Network, _ *picture, _ verdicts, _ *mendFacts) { n.Before.Peers = nil }, "nothing is known"},
 		{"another MAC", func(n *Network, _ *picture, _ verdicts, _ *mendFacts) { n.Before.Peers[0].MAC = "0a:00:00:00:77:99" }, "the peer has changed"},
-		{"another node", func(n *Network, _ *picture, _ verdicts, _ *mendFacts) { n.Before.Peers[0].Underlay = netip.MustParseAddr("192.168.77.9") }, "the peer has changed"},
+		{"another node", func(n *Network, _ *picture, _ verdicts, _ *mendFacts) {
+			n.Before.Peers[0].Underlay = netip.MustParseAddr("192.168.77.9")
+		}, "the peer has changed"},
 		{"host-gw", func(_ *Network, p *picture, _ verdicts, _ *mendFacts) { p.backend = HostGW }, "host-gw"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

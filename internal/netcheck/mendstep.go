@@ -158,7 +158,7 @@ type setSysctl struct{ name string }
 func (s setSysctl) String() string { return "sysctl -w " + s.name + "=1" }
 func (s setSysctl) do(_ *netlink.Handle, proc string) error {
 	path := filepath.Join(proc, "sys", strings.NewReplacer(".", "/", "/", ".").Replace(s.name)) // sysctl(8): a slash stands for a dot of a device's name
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) // never made
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)                                                 // never made
 	if err != nil {
 		return err
 	}

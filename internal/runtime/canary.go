@@ -15,6 +15,7 @@ import (
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/runtime/canary"
+	"nodeagent/internal/view"
 )
 
 // CanaryConfig says when and with what a canary is run.
@@ -73,7 +74,7 @@ func (r *Runtime) passCanary(ctx context.Context) (next time.Time, err error) {
 	return now.Add(cc.Every), nil
 }
 
-func judgeCanary(results []canary.Result, err error) []health.Finding {
+func judgeCanary(results []view.Canary, err error) []health.Finding {
 	var out []health.Finding
 	for _, x := range results {
 		f := health.Finding{Subject: x.Handler, Status: health.OK, Message: "path " + x.Path}
@@ -99,7 +100,7 @@ func judgeCanary(results []canary.Result, err error) []health.Finding {
 
 // RunCanary runs one canary now on the runtime that is found now, for `nodeagent canary`. It needs root. A runtime that does not answer is an error;
 // a handler that fails is a result.
-func RunCanary(ctx context.Context, cfg Config) ([]canary.Result, error) {
+func RunCanary(ctx context.Context, cfg Config) ([]view.Canary, error) {
 	where := cfg.detect()
 	if where.Endpoint.Path == "" {
 		return nil, cmp.Or(where.Invalid, errors.New("no CRI runtime was found on this node: see `nodeagent status`"))
@@ -118,7 +119,7 @@ func RunCanary(ctx context.Context, cfg Config) ([]canary.Result, error) {
 }
 
 // runCanary asks the runtime for its handlers and goes through them.
-func runCanary(ctx context.Context, conn grpc.ClientConnInterface, cfg Config) ([]canary.Result, error) {
+func runCanary(ctx context.Context, conn grpc.ClientConnInterface, cfg Config) ([]view.Canary, error) {
 	var version timedAnswer[*cri.VersionResponse]
 	client := cri.NewRuntimeServiceClient(conn)
 	version.ask(ctx, cfg.ProbeTimeout, func(ctx context.Context) (*cri.VersionResponse, error) {

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/reconcile"
-	"nodeagent/internal/runtime/canary"
 	"nodeagent/internal/view"
 )
 
@@ -31,9 +31,9 @@ type Runtime struct {
 	// View is the runtime as last seen. Name, version and API stay while it does not answer.
 	View view.Cell[view.Runtime]
 	// Details is what the detail task last saw.
-	Details view.Cell[DetailsView]
+	Details view.Cell[view.RuntimeDetails]
 	// Canary is what the last canary found, by handler; not set before the first.
-	Canary view.Cell[[]canary.Result]
+	Canary view.Cell[[]view.Canary]
 
 	config func() Config
 	board  *health.Board
@@ -171,7 +171,7 @@ func (r *Runtime) show(s Seen) {
 	if is.Name == "" && was.Endpoint == is.Endpoint {
 		is.Name, is.Version, is.API = was.Name, was.Version, was.API
 	}
-	if is != was {
+	if !reflect.DeepEqual(is, was) {
 		r.View.Set(is)
 	}
 }

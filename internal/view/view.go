@@ -82,6 +82,9 @@ type Runtime struct {
 	Name     string `json:"name,omitempty"`
 	Version  string `json:"version,omitempty"`
 	API      string `json:"api,omitempty"`
+
+	Details  *RuntimeDetails `json:"details,omitempty"`
+	Canaries []Canary        `json:"canaries,omitempty"` // the last one of each handler; none where none is configured
 }
 
 // Pod is one static pod.

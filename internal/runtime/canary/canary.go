@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"nodeagent/internal/runtime/oci"
+	"nodeagent/internal/view"
 )
 
 // Label marks every sandbox and container of a canary.
@@ -41,24 +42,6 @@ type Config struct {
 	CgroupParent  string        // of the CRI path; empty: one of ours, removed again
 }
 
-// Result is one canary: one handler on one path.
-type Result struct {
-	Handler string    `json:"handler"`
-	Path    string    `json:"path,omitempty"` // cri or native; empty: off
-	At      time.Time `json:"at"`
-	OK      bool      `json:"ok"`
-	Off     string    `json:"off,omitempty"`   // why it was not run
-	Error   string    `json:"error,omitempty"` // of the first step that failed
-	Steps   []Step    `json:"steps,omitempty"`
-}
-
-// Step is one step of a canary: sandbox (CRI alone), create, start, exec, stop, remove.
-type Step struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
-	Error   string  `json:"error,omitempty"`
-}
-
 // ErrBusy says that another canary runs in the same folder.
 var ErrBusy = errors.New("another canary runs")
 
@@ -77,7 +60,7 @@ func (c Config) path() (path, off string) {
 
 // Run removes what an earlier run left, and goes through each handler. One that fails does not keep the next from being tried; the error is of
 // what concerns them all. What was made is removed also when ctx ends: that takes at most three more StepTimeouts.
-func Run(ctx context.Context, conn grpc.ClientConnInterface, c Config) ([]Result, error) {
+func Run(ctx context.Context, conn grpc.ClientConnInterface, c Config) ([]view.Canary, error) {
 	path, off := c.path()
 	if off != "" {
 		return allOff(c, off), nil
@@ -104,10 +87,10 @@ func Run(ctx context.Context, conn grpc.ClientConnInterface, c Config) ([]Result
 	if err := r.sweep(ctx); err != nil {
 		return nil, fmt.Errorf("remove what an earlier canary left: %w", err)
 	}
-	var out []Result
+	var out []view.Canary
 	for _, h := range c.Handlers {
 		if path == Native && h.Type != "io.containerd.runc.v2" {
-			out = append(out, Result{Handler: h.Name, At: time.Now(), Off: "a shim of type " + h.Type + " is not tried without the CRI"})
+			out = append(out, view.Canary{Handler: h.Name, At: time.Now(), Off: "a shim of type " + h.Type + " is not tried without the CRI"})
 			continue
 		}
 		out = append(out, one(ctx, r, h, path, c.StepTimeout))
@@ -121,10 +104,10 @@ func Run(ctx context.Context, conn grpc.ClientConnInterface, c Config) ([]Result
 	return out, ctx.Err()
 }
 
-func allOff(c Config, why string) []Result {
-	var out []Result
+func allOff(c Config, why string) []view.Canary {
+	var out []view.Canary
 	for _, h := range c.Handlers {
-		out = append(out, Result{Handler: h.Name, At: time.Now(), Off: why})
+		out = append(out, view.Canary{Handler: h.Name, At: time.Now(), Off: why})
 	}
 	return out
 }
@@ -141,8 +124,8 @@ type step struct {
 	end  bool // it undoes: done even if an earlier one failed or the caller gave up
 }
 
-func one(ctx context.Context, r runner, h oci.Handler, path string, timeout time.Duration) Result {
-	res := Result{Handler: h.Name, Path: path, At: time.Now(), OK: true}
+func one(ctx context.Context, r runner, h oci.Handler, path string, timeout time.Duration) view.Canary {
+	res := view.Canary{Handler: h.Name, Path: path, At: time.Now(), OK: true}
 	for _, s := range r.steps(h) {
 		if !res.OK && !s.end {
 			continue
@@ -155,7 +138,7 @@ func one(ctx context.Context, r runner, h oci.Handler, path string, timeout time
 		began := time.Now()
 		err := s.do(stepCtx)
 		cancel()
-		done := Step{Name: s.name, Seconds: time.Since(began).Seconds()}
+		done := view.CanaryStep{Name: s.name, Seconds: time.Since(began).Seconds()}
 		if err != nil {
 			done.Error = text(err)
 			if res.OK {

@@ -20,6 +20,7 @@ import (
 	"nodeagent/internal/lab"
 	"nodeagent/internal/lab/labtest"
 	"nodeagent/internal/runtime/oci"
+	"nodeagent/internal/view"
 )
 
 func everyContainerd(t *testing.T, run func(t *testing.T, l *lab.Lab, conn *grpc.ClientConn, c Config)) {
@@ -88,7 +89,7 @@ func nothingLeft(t *testing.T, conn *grpc.ClientConn, c Config) {
 	}
 }
 
-func names(r Result) (out []string) {
+func names(r view.Canary) (out []string) {
 	for _, s := range r.Steps {
 		out = append(out, s.Name)
 	}
