@@ -54,7 +54,8 @@ func modesOf(c *health.Condition) []string {
 	return in
 }
 
-func conditionTables() string {
+// allConditions are those of every mode, each once.
+func allConditions() []*health.Condition {
 	var all []*health.Condition
 	for _, mode := range []string{"run", "companion", "off"} {
 		for _, c := range Conditions(mode) {
@@ -63,8 +64,12 @@ func conditionTables() string {
 			}
 		}
 	}
+	return all
+}
+
+func conditionTables() string {
 	var b strings.Builder
-	for _, c := range all {
+	for _, c := range allConditions() {
 		about := "the node"
 		if c.Max > 0 {
 			about = fmt.Sprintf("subjects, at most %d of them one by one", c.Max)
