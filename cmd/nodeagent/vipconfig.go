@@ -88,6 +88,8 @@ health, with a runtime socket that the agent can read.`,
 	f.Uint16Var(&b.Port, "port", 0, "`PORT` to listen on (8443)")
 	f.StringVar(&b.Check, "check", "", "`PATH` of an apiserver's health (/readyz)")
 	f.StringVar(&b.CA, "ca", "", "`FILE` of the cluster's CA, to verify with")
+	f.StringVar(&b.Socket, "socket", "", "`FILE` of its runtime socket")
+	f.StringVar(&b.User, "user", "", "`NAME` that it becomes (haproxy); -: none")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		for _, s := range servers {
 			name, at, _ := strings.Cut(s, "=")

@@ -59,7 +59,7 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	board.Publish(networkLooks...)
 	board.Publish(lookCerts(ctx, c, facts)...)
 	board.Publish(lookMachine(c, facts, network.Backend != "")...)
-	vip, vipLooks := lookVIP(ctx, c, store)
+	vip, vipLooks := lookVIP(ctx, c, store, facts)
 	board.Publish(vipLooks...)
 	board.Publish(health.Look{Of: agentConfig, Findings: []health.Finding{lookConfig(s)}})
 	mutes := lookMutes(store)

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
@@ -36,13 +37,13 @@ const defaultPolicy = "vip"
 // peerTimeout bounds the question to all other agents, within the deadline of a verb.
 const peerTimeout = 5 * time.Second
 
-func (a *agent) wireVIP() {
+func (a *agent) wireVIP(facts *facts) {
 	conf := newVRRPConf(func() lintConfig { return lintConfigOf(a.config()) }, a.board)
 	v := &vip{conf: conf}
 	v.keepalive = keepalive.New(func() keepalive.Config { return keepaliveConfig(a.config()) }, keepalive.Deps{
 		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Configured: conf.configured, Node: func() string { return a.nodeName },
 	}, a.board, a.log)
-	v.balancer = haproxy.New(func() haproxy.Config { return haproxyConfig(a.config()) }, a.board, a.log)
+	v.balancer = haproxy.New(func() haproxy.Config { return haproxyConfig(a.config(), facts, conf.described) }, a.board, a.log)
 	v.wire = wire.New(func() wire.Config {
 		return wire.Config{Own: v.own, Interval: time.Second, ProbeInterval: a.config().Keepalive.ProbeInterval}
 	}, a.board, a.log)
@@ -76,8 +77,7 @@ func keepaliveConfig(c config.Config) keepalive.Config {
 
 // policies are the configured ones, or the one with two tiers.
 func policies(named map[string]config.Policy) []keepalive.Policy {
-	base := keepalive.TwoTiers(defaultPolicy, haproxy.HAProxy.Name, "APIServer")
-	base.Counts = slices.DeleteFunc(base.Counts, func(c keepalive.Count) bool { return !slices.Contains(conditionNames(), c.Condition) })
+	base := keepalive.TwoTiers(defaultPolicy, haproxy.HAProxy.Name, component.APIServer.Name)
 	if len(named) == 0 {
 		return []keepalive.Policy{base}
 	}
@@ -100,9 +100,12 @@ func policies(named map[string]config.Policy) []keepalive.Policy {
 	return out
 }
 
-func haproxyConfig(c config.Config) haproxy.Config {
+func haproxyConfig(c config.Config, facts *facts, vips func() []lint.Described) haproxy.Config {
 	h := c.Keepalive.HAProxy
-	return haproxy.Config{File: h.ConfigFile, Socket: h.Socket, Port: uint16(h.Port), Timeout: h.Timeout, Interval: h.CheckFrequency}
+	return haproxy.Config{File: h.ConfigFile, Socket: h.Socket, Port: uint16(h.Port), Timeout: h.Timeout, Interval: h.CheckFrequency,
+		Kubelet: func() haproxy.Kubelet {
+			return kubeletWay(facts.within(kubeletEvery).Server, ownAddresses, vips())
+		}}
 }
 
 // own are this node's instances for who listens to the wire: what keepalived.conf says, with what netlink says of the addresses.

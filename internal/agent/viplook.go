@@ -13,15 +13,13 @@ import (
 )
 
 // lookVIP looks at VRRP and the balancer once. The verdicts are those of the files; the wire can't be listened to in one look.
-func lookVIP(ctx context.Context, c config.Config, store peekStore) (view.VIP, []health.Look) {
+func lookVIP(ctx context.Context, c config.Config, store peekStore, facts *facts) (view.VIP, []health.Look) {
 	l := lintConfigOf(c)
-	configured := func() keepalive.Configured {
-		list, err := lint.Describe(l.path, keepalive.Comm, l.options)
-		return configuredOf(l.path, list, err)
-	}
+	list, err := lint.Describe(l.path, keepalive.Comm, l.options)
+	configured := func() keepalive.Configured { return configuredOf(l.path, list, err) }
 	looks, k := keepalive.Look(keepaliveConfig(c), store, configured)
 	v := vipView(k)
-	balancer, b := haproxy.Look(ctx, haproxyConfig(c))
+	balancer, b := haproxy.Look(ctx, haproxyConfig(c, facts, func() []lint.Described { return list }))
 	v.Balancer = balancerView(b)
 	looks = append(append(looks, balancer...), lintLook(l))
 	for _, w := range wire.Conditions() {
@@ -49,7 +47,7 @@ func (v *vip) maintenance() *view.Maintenance {
 
 // VIPOnce is what `nodeagent vip` shows with no daemon.
 func VIPOnce(ctx context.Context, c config.Config) view.VIP {
-	v, _ := lookVIP(ctx, c, peekStore{c.StateDir})
+	v, _ := lookVIP(ctx, c, peekStore{c.StateDir}, newFacts())
 	return v
 }
 

@@ -57,7 +57,7 @@ func (a *agent) wire(c config.Config) error {
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake, a.components.Wake)
 	a.wireMachine(facts)
 	a.wireCerts(facts)
-	a.wireVIP()
+	a.wireVIP(facts)
 	a.wireRepair()
 	var err error
 	switch c.StaticPods.Mode {

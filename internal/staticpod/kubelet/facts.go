@@ -15,6 +15,7 @@ type Facts struct {
 	Config     Config
 	NodeName   string // as kubelet names this node, lower case; empty: not found
 	NodeSource string // where NodeName comes from
+	Server     string // the apiserver's URL in its kubeconfig; empty: not found
 	Problems   []string
 	BootedAt   time.Time // zero: not known
 }
@@ -64,6 +65,7 @@ func Find(root string) Facts {
 	}
 	f.Config = h.config(fl, source, dist, f.Installed)
 	f.NodeName, f.NodeSource = h.nodeName(fl, source)
+	f.Server = h.server(fl)
 	f.Problems = h.problems
 	return f
 }

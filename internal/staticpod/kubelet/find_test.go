@@ -120,7 +120,7 @@ func kubeadm(t *testing.T) root {
 		"/etc/systemd/system/multi-user.target.wants/kubelet.service": "-> /usr/lib/systemd/system/kubelet.service",
 		"/var/lib/kubelet/config.yaml":                                kubeadmConfig,
 		"/var/lib/kubelet/kubeadm-flags.env":                          "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock --node-ip=10.0.0.1\"\n",
-		"/etc/kubernetes/kubelet.conf":                                "users:\n- name: default\n  user:\n    client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem\n",
+		"/etc/kubernetes/kubelet.conf":                                "clusters:\n- cluster:\n    server: https://10.0.0.100:8443\nusers:\n- name: default\n  user:\n    client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem\n",
 		"/var/lib/kubelet/pki/kubelet-client-current.pem":             "-> /var/lib/kubelet/pki/kubelet-client-2026.pem",
 		"/var/lib/kubelet/pki/kubelet-client-2026.pem":                certificate(t, "system:node:CP-1"),
 		"/etc/hostname": "other\n",
@@ -129,7 +129,7 @@ func kubeadm(t *testing.T) root {
 
 func TestFindKubeadmNode(t *testing.T) {
 	f := Find(kubeadm(t).make(t))
-	if !f.Installed || f.Running != nil || !f.ProcRead || len(f.Problems) > 0 {
+	if !f.Installed || f.Running != nil || !f.ProcRead || len(f.Problems) > 0 || f.Server != "https://10.0.0.100:8443" {
 		t.Errorf("%+v", f)
 	}
 	want := []string{

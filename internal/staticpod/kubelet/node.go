@@ -39,11 +39,7 @@ func (h *host) nodeName(fl flags, source string) (string, string) {
 			h.problem("%s: holds no certificate of a node", path)
 		}
 	}
-	paths := kubeconfigs
-	if p := fl["kubeconfig"]; p != "" {
-		paths = append([]string{p}, paths...)
-	}
-	for _, p := range paths {
+	for _, p := range kubeconfigPaths(fl) {
 		if b, ok := h.read(p); ok {
 			if n := h.kubeconfigName(p, b); n != "" {
 				return clean(n), "certificate of " + p
@@ -62,6 +58,35 @@ func (h *host) nodeName(fl flags, source string) (string, string) {
 	}
 	h.problem("the node's name was found in no flag, certificate or host name")
 	return "", ""
+}
+
+// kubeconfigPaths are where a kubelet's kubeconfig may lie, the one that it was told first.
+func kubeconfigPaths(fl flags) []string {
+	if p := fl["kubeconfig"]; p != "" {
+		return append([]string{p}, kubeconfigs...)
+	}
+	return kubeconfigs
+}
+
+// server is the apiserver's address in the first kubeconfig that has one.
+func (h *host) server(fl flags) string {
+	for _, p := range kubeconfigPaths(fl) {
+		b, ok := h.read(p)
+		if !ok {
+			continue
+		}
+		var kc struct {
+			Clusters []struct {
+				Cluster struct {
+					Server string `json:"server"`
+				} `json:"cluster"`
+			} `json:"clusters"`
+		}
+		if err := yaml.Unmarshal(b, &kc); err == nil && len(kc.Clusters) > 0 && kc.Clusters[0].Cluster.Server != "" {
+			return kc.Clusters[0].Cluster.Server
+		}
+	}
+	return ""
 }
 
 // kubeconfigName is the node named by the first client certificate of a kubeconfig, embedded or in a file.
