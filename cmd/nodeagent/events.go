@@ -26,8 +26,10 @@ it is read from the state folder, which needs root.
 
 With --logs, as root, the last lines that a container wrote stand below its end:
 they may hold secrets, and are read from the state folder, never asked of the
-daemon. -o json prints one object a line.`,
+daemon. -o json prints one object a line. -f goes on, over restarts of the
+daemon too.`,
 		Example: `  nodeagent events --since 3h
+  nodeagent events -f --since 10m
   sudo nodeagent events --logs --since 1h
   nodeagent events --since 2026-01-31T22:00:00+01:00
   nodeagent events --since 0 -o json | jq 'select(.kind == "exit")'`,
@@ -35,6 +37,7 @@ daemon. -o json prints one object a line.`,
 	}
 	output := outputFlag(cmd)
 	from := cmd.Flags().String("since", "24h", "`TIME`: 3h, an RFC 3339 moment, 0 for all")
+	following := cmd.Flags().BoolP("follow", "f", false, "go on showing what happens until Ctrl-C")
 	logs := cmd.Flags().Bool("logs", false, "the last log lines under each end of a container (root)")
 	cmd.RunE = does(func(cmd *cobra.Command, _ []string) error {
 		t, err := parseSince(*from, now())
@@ -42,6 +45,9 @@ daemon. -o json prints one object a line.`,
 			return wrong("%w", err)
 		}
 		var list []event.Event
+		if *logs && *following {
+			return wrong("--logs reads the state folder once; with --follow the daemon is asked, which does not tell what containers wrote")
+		}
 		if *logs {
 			list, err = g.withLogs(t)
 		} else {
@@ -51,6 +57,9 @@ daemon. -o json prints one object a line.`,
 			return err
 		}
 		s := screenOf(cmd)
+		if *following {
+			return g.followEvents(cmd, *output, s, t, list)
+		}
 		switch {
 		case *output == asJSON:
 			e := json.NewEncoder(s)

@@ -189,6 +189,9 @@ func (a *agent) close() {
 
 func (a *agent) run(ctx context.Context) error {
 	s := a.settings.Load()
+	if e, ok := gap(a.ring.Before(), a.boot); ok {
+		a.ring.Append(e)
+	}
 	a.ring.Append(event.Event{Kind: event.KindAgent, Reason: "Started", Message: "nodeagent " + a.o.Version + " started, static pods: " + s.loaded.Config.StaticPods.Mode})
 	a.log.Info("started", zap.String("version", a.o.Version), zap.String("mode", s.loaded.Config.StaticPods.Mode), zap.String("node", a.nodeName),
 		zap.String("metrics", s.loaded.Config.Metrics.Listen))
@@ -282,7 +285,7 @@ func (a *agent) backend() api.Backend {
 	return api.Backend{
 		Status: a.status,
 		Pods:   a.pods.list,
-		Events: a.events,
+		Events: a.events, EventsAfter: a.ring.After,
 		Check: func(name, subject string) view.Check {
 			return api.Check(a.board.Snapshot(), name, subject)
 		},

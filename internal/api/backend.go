@@ -19,6 +19,7 @@ type Backend struct {
 	Repairs      func() view.RepairPlan
 	ClearRepairs func(ctx context.Context, action string) (view.ClearResult, error) // empty: all
 	Events       func(since time.Time) ([]event.Event, error)                       // oldest first
+	EventsAfter  func(ctx context.Context, seq uint64) ([]event.Event, error)       // waits for one above seq, or until ctx ends
 	Check        func(name, subject string) view.Check
 	Config       func() string // the effective configuration as text, secrets left out
 

@@ -36,7 +36,7 @@ func (b Backend) routes() []route {
 		{"GET", "/v1/network", "Flannel and its peers", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Network()) }},
 		{"GET", "/v1/vip", "verdicts, VRRP, the balancer", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.VIP()) }},
 		{"GET", "/v1/repairs", "what would be mended now, and why not", func(w http.ResponseWriter, _ *http.Request) { reply(w, b.Repairs()) }},
-		{"GET", "/v1/events", "?since=RFC3339: the timeline", b.events},
+		{"GET", "/v1/events", "?since=RFC3339: the timeline; ?after=SEQ: waits up to 30 s for more of it", b.events},
 		{"GET", "/v1/check/{name}", "?subject=: one condition", b.check},
 		{"GET", "/v1/config", "the effective configuration", b.config},
 		{"POST", "/v1/reload", "reads the configuration again", b.reload},
@@ -120,6 +120,10 @@ func (b Backend) watch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) events(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("after") {
+		b.eventsAfter(w, r)
+		return
+	}
 	var since time.Time
 	if q := r.URL.Query().Get("since"); q != "" {
 		t, err := time.Parse(time.RFC3339, q)
@@ -130,6 +134,27 @@ func (b Backend) events(w http.ResponseWriter, r *http.Request) {
 		since = t
 	}
 	events, err := b.Events(since)
+	if err != nil {
+		failed(w, err)
+		return
+	}
+	reply(w, append([]event.Event{}, events...))
+}
+
+func (b Backend) eventsAfter(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query().Get("after")
+	after, err := strconv.ParseUint(q, 10, 64)
+	if err != nil {
+		fail(w, http.StatusBadRequest, fmt.Sprintf("after=%s is no sequence number", cut(view.OneLine(q), 32)), "send the seq of the last event, or 0")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), pollTimeout)
+	defer cancel()
+	events, err := b.EventsAfter(ctx, after)
+	if r.Context().Err() != nil { // the caller left, or the server stops
+		fail(w, http.StatusServiceUnavailable, "the agent is stopping", "ask again")
+		return
+	}
 	if err != nil {
 		failed(w, err)
 		return

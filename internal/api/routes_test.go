@@ -60,6 +60,9 @@ func (s *script) backend() Backend {
 		},
 		StopMaintenance: func(context.Context) error { return s.note("end maintenance") },
 		Network:         func() view.Network { return view.Network{Backend: "vxlan"} },
+		EventsAfter: func(_ context.Context, seq uint64) ([]event.Event, error) {
+			return []event.Event{{Seq: seq + 1, Kind: event.KindPod}}, nil
+		},
 		Events: func(since time.Time) ([]event.Event, error) {
 			if since.Year() == 2001 {
 				return nil, errors.New("read timeline: disk is gone")

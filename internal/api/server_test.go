@@ -44,6 +44,9 @@ func TestClientAndSocket(t *testing.T) {
 	if len(events) != 1 || !events[0].Time.Equal(since) {
 		t.Errorf("got %+v", events)
 	}
+	if after, err := c.EventsAfter(ctx, 41); err != nil || len(after) != 1 || after[0].Seq != 42 {
+		t.Errorf("events after 41: %+v, %v", after, err)
+	}
 	events, err = c.Events(ctx, time.Time{})
 	must(err)
 	if len(events) != 0 {

@@ -32,6 +32,8 @@ type Ring struct {
 	beat    atomic.Int64 // unix nanoseconds since when a write runs; 0 while it waits
 	ready   chan struct{}
 	once    sync.Once
+	recent  recent
+	before  Before
 
 	mu   sync.Mutex // of file, size, seq
 	file *os.File
@@ -46,8 +48,10 @@ func Open(dir, boot string, limit int64) (*Ring, error) {
 	for e, err := range read(dir) {
 		if err == nil {
 			r.seq = max(r.seq, e.Seq)
+			r.before.take(e)
 		}
 	}
+	r.recent.last = r.seq
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -124,6 +128,7 @@ func (r *Ring) write(e Event) {
 	defer r.mu.Unlock()
 	r.seq++
 	e.Seq = r.seq
+	defer r.recent.add(e)
 	b := encode(e)
 	if r.size+int64(len(b)) > r.max/2 {
 		r.rotate()

@@ -112,6 +112,11 @@ func (c *Client) Events(ctx context.Context, since time.Time) ([]event.Event, er
 	return get[[]event.Event](ctx, c, readDeadline, "/v1/events", q)
 }
 
+// EventsAfter waits for events above a sequence number, 30 s at most, and answers with them; with none if none came.
+func (c *Client) EventsAfter(ctx context.Context, seq uint64) ([]event.Event, error) {
+	return get[[]event.Event](ctx, c, watchDeadline, "/v1/events", url.Values{"after": {strconv.FormatUint(seq, 10)}})
+}
+
 // Check is one condition, or one subject of it.
 func (c *Client) Check(ctx context.Context, name, subject string) (view.Check, error) {
 	var q url.Values
