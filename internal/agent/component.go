@@ -1,14 +1,21 @@
 package agent
 
 import (
+	"context"
+	"errors"
+	"os"
 	"time"
 
 	"nodeagent/internal/component"
 	"nodeagent/internal/config"
+	"nodeagent/internal/health"
+	"nodeagent/internal/repair"
+	"nodeagent/internal/staticpod/kubelet"
+	"nodeagent/internal/view"
 )
 
-// kubeletEvery is how often a kubelet is looked for where only its manifest folder is wanted, which changes with its configuration.
-const kubeletEvery = 30 * time.Second
+// kubeletEvery is how often a kubelet is looked for where nothing more urgent looks: it is told of here by its health port, at once.
+const kubeletEvery = 10 * time.Second
 
 func componentConfig(c config.Config, facts *facts) component.Config {
 	k := c.Components
@@ -21,4 +28,55 @@ func componentConfig(c config.Config, facts *facts) component.Config {
 		out.Manifests = []string{manifests}
 	}
 	return out
+}
+
+func (a *agent) wireComponents(facts *facts) {
+	deps := componentDeps(facts)
+	deps.Pods, deps.Observe = func() []view.Pod { return a.pods.list() }, a.metrics.ObserveComponent
+	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) }, deps, a.board, a.log)
+	a.wakes = append(a.wakes, a.components.Wake)
+}
+
+func lookComponents(ctx context.Context, c config.Config, facts *facts, pods []view.Pod) []health.Look {
+	deps := componentDeps(facts)
+	deps.Pods = func() []view.Pod { return pods }
+	return component.Look(ctx, componentConfig(c, facts), deps)
+}
+
+func componentDeps(facts *facts) component.Deps {
+	d := component.Deps{Kubelet: func() component.Kubelet { return kubeletOf(facts.within(kubeletEvery)) }}
+	if repair.Booted() {
+		d.Unit = componentUnit
+	}
+	return d
+}
+
+// kubeletOf is what the components are told of it. One that is installed and was never set up, as before kubeadm join, is none of this node's.
+func kubeletOf(f kubelet.Facts) component.Kubelet {
+	k := component.Kubelet{Here: f.Running != nil || f.Installed, Looked: "no kubelet is installed, and none runs", Address: f.Config.HealthzAddress, NodeName: f.NodeName}
+	if f.Running != nil {
+		k.PID, k.Program, k.Started = f.Running.PID, f.Running.Name, f.Running.StartedAt
+	} else if path := f.Config.Path; k.Here && path != "" {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			k.Here, k.Looked = false, "a kubelet is installed, and "+path+" is not there: this node has joined no cluster"
+		}
+	}
+	return k
+}
+
+// componentUnit asks systemd for the unit of a process, or the named one where there is no process.
+func componentUnit(ctx context.Context, pid int, name string) (component.Unit, error) {
+	var hand repair.Hand
+	if pid > 1 {
+		found, err := hand.OfProcess(ctx, pid)
+		if err != nil || found == "" {
+			return component.Unit{}, err
+		}
+		name = found
+	}
+	u, err := hand.Unit(ctx, name)
+	if err != nil || u.LoadState == "not-found" {
+		return component.Unit{}, err
+	}
+	return component.Unit{Name: u.Name, ActiveState: u.ActiveState, FileState: u.FileState, Restarts: u.Restarts}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"nodeagent/internal/api"
-	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
@@ -54,7 +53,7 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 		pods, podLooks, _ = k.Look(ctx)
 		board.Publish(podLooks...)
 	}
-	board.Publish(component.Look(ctx, componentConfig(c, facts), component.Deps{})...)
+	board.Publish(lookComponents(ctx, c, facts, pods)...)
 	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
 	board.Publish(networkLooks...)
 	board.Publish(lookCerts(ctx, c, facts)...)

@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
@@ -52,9 +51,8 @@ func (a *agent) wire(c config.Config) error {
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{
 		Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
 	}, a.board, a.log)
-	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) },
-		component.Deps{Pods: func() []view.Pod { return a.pods.list() }, Observe: a.metrics.ObserveComponent}, a.board, a.log)
-	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake, a.components.Wake)
+	a.wireComponents(facts)
+	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)
 	a.wireMachine(facts)
 	a.wireCerts(facts)
 	a.wireVIP(facts)

@@ -32,7 +32,7 @@ func (c *Checker) lookAPIServer(ctx context.Context, cfg Config) apiserverSeen {
 		s.found.fault = "list this node's addresses: " + err.Error()
 	}
 	s.place = apiserverPlace(s.found.flags(), local)
-	ca := clusterCA(cfg, s.found.flags())
+	ca := clusterCA(cfg, s.found.trusted())
 	s.ask(ctx, newTLSSession(s.place, ca, cfg.Timeout, identity{}))
 	s.found.explain(cfg.Proc, s.livez, s.readyz)
 	if !denied(s.livez) && !denied(s.readyz) || cfg.Kubeconfig == "" {

@@ -31,6 +31,8 @@ type Checker struct {
 
 	apiserverPace pace       // of its loop alone
 	member        etcdLooker // of its loop alone
+	node          kubeletLooker
+	proxyOf       proxyLooker
 }
 
 // New makes a Checker that does nothing until its Tasks run. cfg is called once a look; the board must know Conditions.
@@ -46,6 +48,8 @@ func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Ch
 	add("etcd", etcdEvery, c.etcd)
 	add("scheduler", 0, c.controller(scheduler))
 	add("controller-manager", 0, c.controller(controllerManager))
+	add("kubelet", 0, c.kubelet)
+	add("kube-proxy", 0, c.proxy)
 	return c
 }
 
@@ -124,6 +128,22 @@ func (c *Checker) controller(k controller) func(context.Context, Config) []healt
 	}
 }
 
+func (c *Checker) kubelet(ctx context.Context, cfg Config) []health.Look {
+	s := c.node.look(ctx, c.deps, cfg, time.Now())
+	if s.healthz.outcome == answered {
+		c.observe(nameKubelet, s.healthz.took)
+	}
+	return []health.Look{{Of: KubeletHealthy, Findings: []health.Finding{judgeKubelet(s)}}}
+}
+
+func (c *Checker) proxy(ctx context.Context, cfg Config) []health.Look {
+	s := c.proxyOf.look(ctx, &c.finder, cfg)
+	if s.healthz.outcome == answered {
+		c.observe(nameProxy, s.healthz.took)
+	}
+	return []health.Look{{Of: KubeProxy, Findings: []health.Finding{judgeProxy(s)}}}
+}
+
 func (c *Checker) observe(component string, d time.Duration) {
 	if c.deps.Observe != nil {
 		c.deps.Observe(component, d)
@@ -134,7 +154,7 @@ func (c *Checker) observe(component string, d time.Duration) {
 func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
 	cfg = cfg.filled()
 	c := &Checker{cfg: func() Config { return cfg }, deps: deps, finder: finder{pods: deps.Pods}}
-	parts := []func(context.Context, Config) []health.Look{c.apiserver, c.etcd, c.controller(scheduler), c.controller(controllerManager)}
+	parts := []func(context.Context, Config) []health.Look{c.apiserver, c.etcd, c.controller(scheduler), c.controller(controllerManager), c.kubelet, c.proxy}
 	looks := make([][]health.Look, len(parts))
 	var all sync.WaitGroup
 	for i, part := range parts {

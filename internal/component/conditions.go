@@ -28,5 +28,5 @@ var APIServer = &health.Condition{
 
 // Conditions are what this package publishes, in the order in which they are shown.
 func Conditions() []*health.Condition {
-	return []*health.Condition{APIServer, Etcd, EtcdCluster, EtcdDisk, Scheduler, ControllerManager}
+	return []*health.Condition{APIServer, Etcd, EtcdCluster, EtcdDisk, Scheduler, ControllerManager, KubeletHealthy, KubeProxy}
 }

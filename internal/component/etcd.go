@@ -77,7 +77,10 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 	}
 	set, err := etcdFlags(cfg, s.found)
 	if err == nil {
-		s.place, err = etcdAt(set, cfg.PKI)
+		s.place, err = etcdAt(set)
+		if s.place.ca == "" || s.found.trusted() == nil {
+			s.place.ca = filepath.Join(cfg.PKI, "etcd/ca.crt")
+		}
 	}
 	if err != nil {
 		s.fault = err.Error()

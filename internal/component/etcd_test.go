@@ -171,7 +171,7 @@ func TestEtcdMembers(t *testing.T) {
 	}
 	told := etcdTold{status: etcdapi.Status{Member: 0xa1}, members: []etcdapi.Member{member(0xa1, "cp1"), member(0xb2, "cp2"), member(0xc3, "cp3"), {ID: 0xd4, PeerURLs: []string{"https://new:2380"}, IsLearner: true}}}
 	s := etcdSeen{found: found{manifest: &declared{}}, api: told, metrics: parseEtcdPage(page{leader: 1, peers: map[string]int{"b2": 1, "c3": 0}}.String()), page: answer{outcome: answered, status: 200}}
-	s.place, _ = etcdAt(flags{}, "")
+	s.place, _ = etcdAt(flags{})
 	looks := judgeEtcd(s)
 	want(t, looks[0].Findings[0], health.OK, nil, "it sees 2 of 3 voters, itself among them, and 2 make a quorum: one less, and nothing can be written")
 	cluster := bySubject(looks[1])
@@ -207,10 +207,10 @@ func TestEtcdPlace(t *testing.T) {
 		ca              string
 	}{
 		{"kubeadm", []string{"--listen-client-urls=https://10.0.0.1:2379,https://127.0.0.1:2379", "--listen-metrics-urls=http://127.0.0.1:2381", "--trusted-ca-file=/pki/ca.crt"}, "", "https://127.0.0.1:2379", "http://127.0.0.1:2381", "/pki/ca.crt"},
-		{"all addresses", []string{"--listen-client-urls", "https://[::]:2379"}, "", "https://[::1]:2379", "", "PKI/etcd/ca.crt"},
+		{"all addresses", []string{"--listen-client-urls", "https://[::]:2379"}, "", "https://[::1]:2379", "", ""},
 		{"file", []string{"--config-file=" + file}, "", "https://10.0.0.1:2379", "", "/ca.crt"},
-		{"environment", nil, environ, "http://127.0.0.1:2379", "", "PKI/etcd/ca.crt"},
-		{"nothing said", nil, "PATH=/bin\x00", "http://127.0.0.1:2379", "", "PKI/etcd/ca.crt"},
+		{"environment", nil, environ, "http://127.0.0.1:2379", "", ""},
+		{"nothing said", nil, "PATH=/bin\x00", "http://127.0.0.1:2379", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := newNode(t)
@@ -222,7 +222,7 @@ func TestEtcdPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := etcdAt(fl, "PKI")
+			p, err := etcdAt(fl)
 			metrics := ""
 			if p.metrics != nil {
 				metrics = p.metrics.String()

@@ -76,13 +76,10 @@ func etcdFile(file string) (flags, error) {
 }
 
 // etcdAt decides where it is asked.
-func etcdAt(f flags, pki string) (etcdPlace, error) {
+func etcdAt(f flags) (etcdPlace, error) {
 	p := etcdPlace{client: pick(f.or("listen-client-urls", "http://127.0.0.1:2379")), metrics: pick(f["listen-metrics-urls"]), ca: f["trusted-ca-file"]}
 	if p.client == nil {
 		return p, errors.New("--listen-client-urls has no URL in it")
-	}
-	if p.ca == "" {
-		p.ca = filepath.Join(pki, "etcd/ca.crt")
 	}
 	p.quota, _ = strconv.ParseInt(f["quota-backend-bytes"], 10, 64)
 	return p, nil

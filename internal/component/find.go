@@ -16,10 +16,14 @@ const (
 	nameEtcd       = "etcd"
 	nameScheduler  = "kube-scheduler"
 	nameController = "kube-controller-manager"
+	nameKubelet    = "kubelet"
+	nameProxy      = "kube-proxy"
+	nameHAProxy    = "haproxy"
+	nameKeepalived = "keepalived"
 )
 
 // programs that are looked for.
-var programs = []string{nameAPIServer, nameEtcd, nameScheduler, nameController}
+var programs = []string{nameAPIServer, nameEtcd, nameScheduler, nameController, nameKubelet, nameProxy, nameHAProxy, nameKeepalived}
 
 // found is what there is of one component.
 type found struct {
@@ -43,6 +47,17 @@ func (f found) flags() flags {
 		return f.manifest.flags
 	case f.lost != nil:
 		return f.lost.flags
+	}
+	return nil
+}
+
+// trusted are the flags that may say whom to trust: root's own, and those of a manifest, which only root can write.
+func (f found) trusted() flags {
+	if f.manifest != nil {
+		return f.manifest.flags
+	}
+	if f.process != nil && f.process.uid == 0 {
+		return f.process.flags
 	}
 	return nil
 }
@@ -77,10 +92,14 @@ func (f *finder) find(cfg Config, name string) found {
 		out.pod = f.pod(d)
 	}
 	now := time.Now()
-	running, err := f.processes.find(cfg.Proc, programs, now)
+	any := map[string]bool{}
+	for program := range declared {
+		any[program] = true
+	}
+	running, err := f.processes.find(cfg.Proc, programs, any, now)
 	if err == nil && running[name] == nil && (out.manifest != nil || f.memory.ran[name] != nil) && f.processes.aged(rescan) {
 		f.processes.forget() // it may have started since
-		running, err = f.processes.find(cfg.Proc, programs, now)
+		running, err = f.processes.find(cfg.Proc, programs, any, now)
 	}
 	if err != nil {
 		faults = append(faults, err.Error())

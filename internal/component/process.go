@@ -17,8 +17,17 @@ type process struct {
 	state   byte  // T, D, S ... as in proc_pid_stat(5)
 	started int64 // in clock ticks since the boot: with the pid, its identity
 	at      time.Time
+	path    string // as it was started; empty: no absolute one
+	uid     int
 	flags   flags
 }
+
+// ofSystem tells whether a process may count as a component by its name alone. Anybody can name a process: only root and the users of services can't be
+// anybody.
+func (p *process) ofSystem() bool { return p.uid < firstPerson }
+
+// firstPerson is the first user that is no service's (login.defs(5), UID_MIN).
+const firstPerson = 1000
 
 // String names it, with its state where that explains a silence.
 func (p *process) String() string {
@@ -44,8 +53,9 @@ type processes struct {
 	proc  string
 }
 
-// find gives the processes of the known programs in this network namespace. The error says that /proc could not be read.
-func (p *processes) find(proc string, programs []string, now time.Time) (map[string]*process, error) {
+// find gives the processes of the known programs in this network namespace; those of declared may be any user's. The error says that /proc could not be
+// read.
+func (p *processes) find(proc string, programs []string, declared map[string]bool, now time.Time) (map[string]*process, error) {
 	fresh := p.proc == proc && !p.at.IsZero() && now.Sub(p.at) < scanEvery
 	for name, x := range p.found {
 		if !fresh {
@@ -63,7 +73,7 @@ func (p *processes) find(proc string, programs []string, now time.Time) (map[str
 	if fresh {
 		return p.found, nil
 	}
-	found, err := scan(proc, programs)
+	found, err := scan(proc, programs, declared)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +84,7 @@ func (p *processes) find(proc string, programs []string, now time.Time) (map[str
 // forget makes the next find walk again.
 func (p *processes) forget() { p.at = time.Time{} }
 
-func scan(proc string, programs []string) (map[string]*process, error) {
+func scan(proc string, programs []string, declared map[string]bool) (map[string]*process, error) {
 	d, err := os.Open(proc)
 	if err != nil {
 		return nil, fmt.Errorf("read processes: %w", err)
@@ -97,7 +107,7 @@ func scan(proc string, programs []string) (map[string]*process, error) {
 			continue
 		}
 		x, ok := readProcess(proc, pid, program, boot)
-		if ok && (found[program] == nil || x.started < found[program].started) {
+		if ok && (x.ofSystem() || declared[program]) && (found[program] == nil || x.started < found[program].started) {
 			found[program] = x // of several the oldest: the others are its children
 		}
 	}
@@ -132,6 +142,10 @@ func readProcess(proc string, pid int, program string, boot time.Time) (*process
 	if err != nil || state == 'Z' {
 		return nil, false
 	}
+	uid, err := readUID(proc, pid)
+	if err != nil {
+		return nil, false
+	}
 	line, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cmdline"))
 	if err != nil {
 		return nil, false
@@ -140,7 +154,10 @@ func readProcess(proc string, pid int, program string, boot time.Time) (*process
 	if path.Base(words[0]) != program {
 		return nil, false // a name that only looks like it, cut off by the kernel
 	}
-	x := &process{pid: pid, state: state, started: started, flags: parseFlags(words[1:])}
+	x := &process{pid: pid, state: state, started: started, uid: uid, flags: parseFlags(words[1:])}
+	if path.IsAbs(words[0]) {
+		x.path = words[0]
+	}
 	if !boot.IsZero() {
 		x.at = boot.Add(time.Duration(started) * time.Second / ticks)
 	}
@@ -166,6 +183,20 @@ func readStat(proc string, pid int) (state byte, started int64, err error) {
 	}
 	started, err = strconv.ParseInt(f[19], 10, 64)
 	return f[0][0], started, err
+}
+
+// readUID is the real user of a process. The owner of its folder in /proc is not: it is root for a process that hides its memory.
+func readUID(proc string, pid int) (int, error) {
+	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "Uid:" {
+			return strconv.Atoi(f[1])
+		}
+	}
+	return 0, fmt.Errorf("%s/%d/status has no Uid", proc, pid)
 }
 
 func bootTime(proc string) time.Time {

@@ -136,6 +136,7 @@ func (n *node) process(pid int, state string, words ...string) {
 	comm := filepath.Base(words[0])
 	write(n.t, filepath.Join(dir, "comm"), comm[:min(len(comm), commLength)]+"\n")
 	write(n.t, filepath.Join(dir, "cmdline"), strings.Join(words, "\x00")+"\x00")
+	write(n.t, filepath.Join(dir, "status"), "Name:\tx\nUid:\t0\t0\t0\t0\n")
 	write(n.t, filepath.Join(dir, "stat"), fmt.Sprintf("%d (a b) c) %s 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 9 0 1000 1 1", pid, state))
 }
 
