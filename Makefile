@@ -10,7 +10,7 @@ FUZZTIME  ?= 20s
 ONLY      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-unit test-integration fuzz compat lint bench package clean
+.PHONY: help build run test test-unit test-integration fuzz dashboards compat lint bench package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ test-unit: ## vet and tests that need neither root nor containerd
 	$(GO) vet ./...
 	@test -n "$(RACE)" || echo "no C compiler: tests run without the race detector (apt-get install gcc libc6-dev)" >&2
 	$(GO) test $(RACE) ./...
+	cd packaging/grafana/gen && $(GO) vet . && $(GO) test .
 
 test-integration: ## tests over a real containerd and runc (root)
 	$(GO) vet -tags integration ./...
@@ -47,6 +48,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+# A module of its own: the agent is built with nothing of it.
+dashboards: ## write packaging/grafana/dashboards anew
+	cd packaging/grafana/gen && $(GO) run . -out ..
 
 # A module of its own: k8s.io/kubernetes is built for it alone.
 compat: ## pods read as k8s.io/kubernetes reads them (heavy; fetches modules)
