@@ -8,6 +8,7 @@ import (
 
 	"nodeagent/internal/agent"
 	"nodeagent/internal/config"
+	"nodeagent/internal/state"
 	"nodeagent/internal/view"
 )
 
@@ -31,8 +32,9 @@ func newConfigCheck(g *globals) *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Look for faults in the configuration",
 		Long: `check reads the configuration as the daemon does and prints "ok", or every fault
-with file, line, column and key, and exits with 78. With FILE it reads that file
-alone.`,
+with file, line, column and key, and exits with 78. A state folder in which a
+newer version wrote is a fault too: the daemon would refuse it. With FILE it
+reads that file alone.`,
 		Example: `  nodeagent config check
   nodeagent config check ./new.yaml`,
 		Args: cobra.MaximumNArgs(1),
@@ -54,6 +56,11 @@ alone.`,
 			}
 			for _, path := range l.Ignored {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: is not read; name it *.yaml if it should be, or move it away\n", view.OneLine(path))
+			}
+			if len(args) == 0 {
+				if err := state.Newer(l.Config.StateDir); err != nil {
+					return err
+				}
 			}
 			switch n := len(l.Raw); n {
 			case 0:

@@ -14,7 +14,7 @@ import (
 	"nodeagent/internal/view"
 )
 
-// Exit codes. 78 is EX_CONFIG of sysexits.h; 130 is what a shell gives to a process that SIGINT ended.
+// Exit codes. 78 is EX_CONFIG of sysexits.h, and says too that a newer agent wrote the state; 130 is what a shell gives to a process that SIGINT ended.
 const (
 	exitOK          = 0
 	exitProblem     = 1
@@ -72,10 +72,11 @@ func group(cmd *cobra.Command, args []string) error {
 
 func codeOf(err error) int {
 	var bad *agent.ConfigError
+	var newer *state.VersionError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.As(err, &newer): // trying again changes neither
 		return exitBadConfig
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted

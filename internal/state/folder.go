@@ -50,8 +50,12 @@ type Folder struct {
 	instance string
 }
 
-// Open makes the folder (0700) if needed, locks it and reads or makes its instance id. ErrTaken if another process has it.
+// Open makes the folder (0700) if needed, locks it and reads or makes its instance id. ErrTaken if another process has it; a *VersionError, with
+// nothing changed, if a newer agent wrote in it.
 func Open(dir string) (*Folder, error) {
+	if err := Newer(dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make state folder: %w", err)
 	}
