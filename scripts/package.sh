@@ -41,19 +41,25 @@ done
 
 sed -e "s/@VERSION@/$VERSION-1/" -e "s/@DATE@/$(date -u -R -d "@$SOURCE_DATE_EPOCH")/" packaging/changelog | gzip -9n >"$STAGE/changelog.gz"
 
-# Documents, and what others add beside them: a folder that is not there is none.
-mkdir -p "$STAGE/doc/examples"
+# Documents and examples, and what Prometheus and Grafana load. A folder that is not there is none.
+mkdir -p "$STAGE/doc/examples" "$STAGE/share"
 for page in README.md SECURITY.md docs/*.md; do
 	if [ -e "$page" ]; then
 		install -m 0644 "$page" "$STAGE/doc/"
 	fi
 done
-for dir in examples/* packaging/prometheus packaging/grafana; do
+for dir in examples/*; do
+	cp -r "$dir" "$STAGE/doc/examples/"
+done
+if [ -d docs/runbooks ]; then
+	cp -r docs/runbooks "$STAGE/doc/"
+fi
+for dir in packaging/systemd/profiles packaging/prometheus packaging/grafana; do
 	if [ -d "$dir" ]; then
-		cp -r "$dir" "$STAGE/doc/examples/"
+		cp -r "$dir" "$STAGE/share/"
 	fi
 done
-chmod -R u=rwX,go=rX "$STAGE/doc"
+chmod -R u=rwX,go=rX "$STAGE/doc" "$STAGE/share"
 
 for arch in $ARCHES; do
 	BIN=$STAGE/bin-$arch

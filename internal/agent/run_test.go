@@ -115,6 +115,7 @@ func TestBuildThatFails(t *testing.T) {
 				t.Errorf("Run: %v", err)
 			}
 			os.RemoveAll(filepath.Join(p.state, "events.jsonl"))
+			os.RemoveAll(filepath.Join(p.state, "node.json"))
 			freed(t, p)
 		})
 	}

@@ -42,7 +42,7 @@ func Start(ctx context.Context, name, root string) (*Box, error) {
 	if err := Cleanup(name); err != nil {
 		return nil, err
 	}
-	b := &Box{name: name, dir: filepath.Join(base, name), ended: make(chan struct{})}
+	b := &Box{name: name, dir: filepath.Join(base, name)}
 	if err := b.boot(ctx, root); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot box %s: %w", name, err), b.Close())
 	}
@@ -68,11 +68,16 @@ func (b *Box) boot(ctx context.Context, root string) error {
 	if err := os.WriteFile(b.Path("/etc/hostname"), []byte(b.name+"\n"), 0o644); err != nil {
 		return err
 	}
+	return b.powerOn(ctx)
+}
+
+// powerOn starts systemd-nspawn over the root that lies there.
+func (b *Box) powerOn(ctx context.Context) error {
 	groups, err := makeCgroups(b.name)
 	if err != nil {
 		return err
 	}
-	console, err := os.Create(filepath.Join(b.dir, "console.log"))
+	console, err := os.OpenFile(filepath.Join(b.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -89,11 +94,17 @@ func (b *Box) boot(ctx context.Context, root string) error {
 	}
 	// A session of its own: Ctrl-C is for the test alone, which powers the box off.
 	b.nspawn.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	b.ended = make(chan struct{})
 	if err := b.nspawn.Start(); err != nil {
 		close(b.ended)
 		return err
 	}
-	go func() { b.nspawn.Wait(); close(b.ended) }()
+	go func(cmd *exec.Cmd, ended chan<- struct{}) { cmd.Wait(); close(ended) }(b.nspawn, b.ended)
+	return b.settle(ctx)
+}
+
+// settle waits for systemd and gives a runtime in the box what it needs.
+func (b *Box) settle(ctx context.Context) error {
 	if err := b.awaitSystemd(ctx); err != nil {
 		return err
 	}
@@ -103,6 +114,31 @@ func (b *Box) boot(ctx context.Context, root string) error {
 		}
 	}
 	return nil
+}
+
+// Reboot powers the box off in order and boots it anew: what is on its disk stays, what is in /run, /tmp and containerd's root goes. It returns as
+// Start does. No other method may run beside it.
+func (b *Box) Reboot(ctx context.Context) error {
+	// systemd-nspawn's own way would keep its process, and fails where /run of this machine is no tmpfs.
+	b.powerOff()
+	if err := removeCgroups(b.name); err != nil {
+		return err
+	}
+	if err := b.powerOn(ctx); err != nil {
+		return fmt.Errorf("reboot box %s: %w", b.name, err)
+	}
+	return nil
+}
+
+// powerOff ends the box in order, and by force after 20 s.
+func (b *Box) powerOff() {
+	b.nspawn.Process.Signal(unix.SIGTERM)
+	select {
+	case <-b.ended:
+	case <-time.After(20 * time.Second):
+		b.nspawn.Process.Kill()
+		<-b.ended
+	}
 }
 
 // awaitSystemd waits until systemd says that it is up. Units that failed are the test's to look at.
@@ -175,13 +211,7 @@ func (b *Box) init() (int, error) {
 func (b *Box) Close() error {
 	b.once.Do(func() {
 		if b.nspawn != nil && b.nspawn.Process != nil {
-			b.nspawn.Process.Signal(unix.SIGTERM)
-			select {
-			case <-b.ended:
-			case <-time.After(20 * time.Second):
-				b.nspawn.Process.Kill()
-				<-b.ended
-			}
+			b.powerOff()
 		}
 		b.problem = Cleanup(b.name)
 	})

@@ -19,14 +19,8 @@ func Cleanup(name string) error {
 	if !nameForm.MatchString(name) {
 		return fmt.Errorf("box name %q: want 1 to 20 of a-z and 0-9", name)
 	}
-	hierarchies, err := hierarchies()
-	if err != nil {
-		return fmt.Errorf("clean up box %s: %w", name, err)
-	}
-	for _, h := range hierarchies {
-		if err := removeCgroup(filepath.Join(h, cgroupOf(name))); err != nil {
-			return fmt.Errorf("clean up box %s: %w", name, err)
-		}
+	if err := removeCgroups(name); err != nil {
+		return err
 	}
 	dir := filepath.Join(base, name)
 	for _, at := range []string{filepath.Join(dir, "root"), dir} {
@@ -37,6 +31,20 @@ func Cleanup(name string) error {
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clean up box %s: %w", name, err)
+	}
+	return nil
+}
+
+// removeCgroups kills what is in the cgroups of a box, in every hierarchy.
+func removeCgroups(name string) error {
+	hierarchies, err := hierarchies()
+	if err != nil {
+		return fmt.Errorf("clean up box %s: %w", name, err)
+	}
+	for _, h := range hierarchies {
+		if err := removeCgroup(filepath.Join(h, cgroupOf(name))); err != nil {
+			return fmt.Errorf("clean up box %s: %w", name, err)
+		}
 	}
 	return nil
 }

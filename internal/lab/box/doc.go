@@ -6,8 +6,8 @@
 // of a hybrid host are bound to v1. It has no network but loopback, and containerd's root is a tmpfs of its own, since an overlay can't lie on an
 // overlay.
 //
-// Order: Root makes or finds the root; Start boots a box and returns when systemd has started everything; Run runs a command in it; Close powers
-// it off and removes its mounts and cgroups. Cleanup does the last for a box whose process was killed.
+// Order: Root makes or finds the root; Start boots a box and returns when systemd has started everything; Run runs a command in it; Reboot
+// boots it anew; Close powers it off and removes its mounts and cgroups. Cleanup does the last for a box whose process was killed.
 //
 // Every method ends with its context, or within half a minute. The methods may be called from several goroutines, Close once.
 package box

@@ -1,0 +1,221 @@
+//go:build integration
+
+package box
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// step is something that happens to a package over its life. It starts on a node that never had it.
+type step struct {
+	name   string
+	do     func(n node, deb string) error
+	broken []broken // packages that it has to refuse
+}
+
+const (
+	postinst = "DEBIAN/postinst"
+	prerm    = "DEBIAN/prerm"
+	postrm   = "DEBIAN/postrm"
+)
+
+var steps = []step{
+	{"policy-rc.d", policy, []broken{{postinst, `deb-systemd-invoke`, "systemctl"}}},
+	{"masked", masked, []broken{{postinst, `deb-systemd-helper unmask`, "systemctl unmask"}}},
+	{"disabled", disabled, []broken{{postinst, `if deb-systemd-helper --quiet was-enabled`, "if systemctl enable --now"}}},
+	{"refused upgrade", refused, []broken{{postinst, `nodeagent config check`, "true"}}},
+	{"downgrade", downgraded, []broken{{postinst, `nodeagent config check`, "true"}}},
+	{"remove", removed, []broken{{prerm, ` /etc/keepalived `, " /etc/nothing "}, {prerm, `deb-systemd-invoke stop`, "true"}, {postrm, `^remove\)`, "remove) rm -rf /var/lib/nodeagent"}}},
+	{"purge", purged, []broken{{postrm, `deb-systemd-helper purge`, "true"}, {postrm, `^	rm -f /etc/systemd`, "	true"}, {postrm, `groupdel`, "true"}, {postrm, `rm -rf --one-file-system /var/lib`, "true"}}},
+	{"purge spares", spared, []broken{{postrm, `grep -q ' /var/lib/nodeagent/'`, "false"}, {postrm, `for dir in .*`, "rm -rf /etc/nodeagent; for dir in x; do"}}},
+	{"upgrade", upgraded, []broken{{unitFile, `^RuntimeDirectoryPreserve=.*`, ""}, {unitFile, `^KillMode=`, "ExecStopPost=+/bin/sh -c 'pkill -x workload'\nKillMode="},
+		{"DEBIAN/conffiles", `.*config.yaml\n`, ""}}},
+}
+
+// TestLife takes the .deb through its life on a node that runs static pods and keepalived.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	n := boot(t, "life")
+	n.images()
+	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
+	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
+	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import /host/images.tar")
+	deb := breakDeb(t, thisTree(t).deb, repacked)
+	for _, s := range steps {
+		t.Run(s.name, func(t *testing.T) {
+			n := n.in(t)
+			n.fresh()
+			if err := s.do(n, deb); err != nil {
+				t.Fatalf("%v\n%s", err, n.sh("journalctl --no-pager -u nodeagent.service | tail -30"))
+			}
+		})
+		for i, b := range s.broken {
+			t.Run(fmt.Sprintf("broken/%s/%d", s.name, i+1), func(t *testing.T) {
+				n := n.in(t)
+				n.patience = forTheWorse
+				n.fresh()
+				if err := s.do(n, breakDeb(t, deb, b)); err == nil {
+					t.Errorf("nothing wrong is seen of a package with %s: %q", b.file, b.write)
+				} else {
+					t.Log(err)
+				}
+			})
+		}
+	}
+	t.Run("reboot", func(t *testing.T) { rebooted(n.in(t), deb) })
+}
+
+// fresh is a node that never had the package, whatever the step before left.
+func (n node) fresh() {
+	n.t.Helper()
+	n.sh(`rm -f /usr/sbin/policy-rc.d; systemctl stop keepalived; umount /var/lib/nodeagent/mounted 2>/dev/null || true
+		dpkg -s nodeagent >/dev/null 2>&1 && dpkg -P --force-all nodeagent || true
+		systemctl --quiet is-active nodeagent && systemctl kill -s KILL nodeagent || true
+		for c in $(ctr --namespace k8s.io tasks list --quiet); do ctr --namespace k8s.io tasks kill --signal KILL $c; done
+		for dir in $(awk '$5 ~ "^/var/lib/nodeagent/" {print $5}' /proc/self/mountinfo); do umount -l $dir; done
+		rm -rf /etc/nodeagent /var/lib/nodeagent /run/nodeagent /etc/keepalived /etc/systemd/system/nodeagent.service* /etc/systemd/system/*/nodeagent.service /var/lib/systemd/deb-systemd-helper-*/nodeagent*
+		getent group nodeagent >/dev/null && groupdel nodeagent || true
+		mkdir -p /etc/keepalived; systemctl daemon-reload; systemctl reset-failed`)
+}
+
+// install gives what dpkg said. An edited file stays, as with apt and nobody to ask.
+func (n node) install(deb string) (string, error) {
+	return n.try("dpkg --force-confold --force-downgrade -i " + n.give(deb))
+}
+
+func (n node) expect(script string) error {
+	_, err := n.try(script)
+	return err
+}
+
+// policy: an administrator's "start nothing" holds, and the unit is enabled for the next boot.
+func policy(n node, deb string) error {
+	n.sh(`printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d`)
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	return n.expect("systemctl --quiet is-enabled nodeagent; ! systemctl --quiet is-active nodeagent")
+}
+
+func masked(n node, deb string) error {
+	n.sh("systemctl mask nodeagent.service")
+	for range 2 { // the install, and an upgrade
+		if _, err := n.install(deb); err != nil {
+			return err
+		}
+		if err := n.expect(`[ "$(systemctl is-enabled nodeagent)" = masked ]; ! systemctl --quiet is-active nodeagent`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func disabled(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	n.sh("systemctl disable --now nodeagent.service")
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	return n.expect(`[ "$(systemctl is-enabled nodeagent)" = disabled ]; ! systemctl --quiet is-active nodeagent`)
+}
+
+// keeps installs a package over a running agent and wants the old process to run on, with the reason said.
+func (n node) keeps(deb, why string) error {
+	before := n.sh("systemctl show -P MainPID nodeagent")
+	said, err := n.install(deb)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(said, "THE OLD AGENT RUNS ON") || !strings.Contains(said, why) {
+		return fmt.Errorf("it does not say %q: %s", why, said)
+	}
+	if err := n.expect("systemctl --quiet is-active nodeagent"); err != nil {
+		return err
+	}
+	if now := n.sh("systemctl show -P MainPID nodeagent"); now != before {
+		return fmt.Errorf("the process was %s and is %s", before, now)
+	}
+	return nil
+}
+
+func refused(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	n.sh("echo 'noSuchKey: 1' >/etc/nodeagent/config.d/90-test.yaml")
+	return n.keeps(deb, "noSuchKey")
+}
+
+// downgraded: an older agent that meets the state of a newer one changes nothing of it, and ends with 78.
+func downgraded(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	older := breakDeb(n.t, deb, broken{"DEBIAN/control", `^Version: .*`, "Version: 0.0.2-1"})
+	n.sh(`echo '{"version":2,"data":{"of":"tomorrow"}}' >/var/lib/nodeagent/future.json`)
+	if err := n.keeps(older, "future.json has version 2, this agent reads 1"); err != nil {
+		return err
+	}
+	const sums = `cd /var/lib/nodeagent && find . -type f ! -name lock -exec sha256sum {} + | sort`
+	n.sh("systemctl stop nodeagent")
+	before := n.sh(sums)
+	if _, err := n.try("systemctl start nodeagent"); err == nil {
+		return errors.New("the older agent started over a newer one's state")
+	}
+	if now := n.sh(sums); now != before {
+		return fmt.Errorf("the state was\n%s\nand is\n%s", before, now)
+	}
+	return n.expect(`[ "$(systemctl show -P ExecMainStatus nodeagent)" = 78 ]`)
+}
+
+// removed: what a person made and what the agent knows stay, and who depends on it is told.
+func removed(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	n.sh(`echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml; echo '# later' >/etc/nodeagent/manifests/web.yaml
+		nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 >/etc/keepalived/keepalived.conf`)
+	said, err := n.try("dpkg -r nodeagent")
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"WARNING: keepalived", "/etc/keepalived/keepalived.conf", "WARNING: static pods"} {
+		if !strings.Contains(said, want) {
+			return fmt.Errorf("it does not say %q: %s", want, said)
+		}
+	}
+	return n.expect("! systemctl --quiet is-active nodeagent; ! [ -e /usr/bin/nodeagent ]; grep -q 30s /etc/nodeagent/config.yaml; [ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /var/lib/nodeagent/instance.json ]")
+}
+
+// purged: nothing of a package that was used is left.
+func purged(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	if err := n.expect("nodeagent setup run && nodeagent mute NetworkReady && dpkg -P nodeagent"); err != nil {
+		return err
+	}
+	left, err := n.try(`find / -xdev -path /host -prune -o -path /var/log -prune -o -path /tmp -prune -o -name '*nodeagent*' -print; find /run -path /run/systemd/propagate -prune -o -name '*nodeagent*' -print | grep -v -e invocation: -e /journal || true
+		getent group nodeagent || true`)
+	if err == nil && left != "" {
+		err = fmt.Errorf("purge left:\n%s", left)
+	}
+	return err
+}
+
+// spared: what is a person's is not purged, nor what is mounted for a pod.
+func spared(n node, deb string) error {
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	n.sh(`echo '# mine' >/etc/nodeagent/manifests/web.yaml; mkdir -p /srv/data /var/lib/nodeagent/mounted; echo precious >/srv/data/file; mount --bind /srv/data /var/lib/nodeagent/mounted`)
+	if _, err := n.try("dpkg -P nodeagent"); err != nil {
+		return err
+	}
+	return n.expect("[ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /srv/data/file ]; ! [ -e /etc/nodeagent/config.yaml ]")
+}

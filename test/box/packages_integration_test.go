@@ -1,0 +1,127 @@
+//go:build integration
+
+package box
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"nodeagent/internal/lab/box"
+)
+
+// built is one build of the packages, made once for all tests.
+var built struct {
+	sync.Mutex
+	new, old packages
+}
+
+// packages are the files of one build.
+type packages struct{ deb, rpm string }
+
+// thisTree builds the packages of the tree as it is.
+func thisTree(t *testing.T) packages {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if built.new.deb == "" {
+		dir, err := os.MkdirTemp("", "nodeagent-packages-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built.new = build(t, ".", dir, "9.9.9")
+	}
+	return built.new
+}
+
+// olderTree builds the packages of the commit that first had scripts/package.sh: the agent that this one is an upgrade of. They are kept in the
+// cache of roots. Where there is no history it is this tree under an older version, and the test says so.
+func olderTree(t *testing.T) packages {
+	t.Helper()
+	fresh := thisTree(t)
+	built.Lock()
+	defer built.Unlock()
+	if built.old.deb != "" {
+		return built.old
+	}
+	hash := strings.TrimSpace(command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- scripts/package.sh 2>/dev/null | tail -1"))
+	if hash == "" {
+		t.Log("there is no git history: the older package is this tree's own")
+		built.old = build(t, ".", filepath.Dir(fresh.deb)+"/old", "0.0.1")
+		return built.old
+	}
+	dir := filepath.Join(box.CacheDir(), "packages-"+hash+"-"+runtime.GOARCH)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		tree := t.TempDir()
+		command(t, nil, "sh", "-c", "git archive "+hash+" | tar -xC "+tree)
+		build(t, tree, dir+".half", "0.0.1")
+		if err := os.Rename(dir+".half", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built.old = find(t, dir)
+	return built.old
+}
+
+func build(t *testing.T, tree, dir, version string) packages {
+	t.Helper()
+	// The tree may lie outside of any repository, which the time of the commit is for.
+	command(t, []string{"VERSION=" + version, "ARCHES=" + runtime.GOARCH, "FORMATS=deb rpm", "OUT=" + dir, "SOURCE_DATE_EPOCH=1800000000"}, filepath.Join(tree, "scripts/package.sh"))
+	return find(t, dir)
+}
+
+func find(t *testing.T, dir string) packages {
+	t.Helper()
+	deb, err1 := filepath.Glob(filepath.Join(dir, "*.deb"))
+	rpm, err2 := filepath.Glob(filepath.Join(dir, "*.rpm"))
+	if err := errors.Join(err1, err2); err != nil || len(deb) != 1 || len(rpm) != 1 {
+		t.Fatalf("%s has %q and %q: want one of each, %v", dir, deb, rpm, err)
+	}
+	return packages{deb: deb[0], rpm: rpm[0]}
+}
+
+// broken is a .deb with a fault that some check has to see.
+type broken struct {
+	file        string // inside the package, or DEBIAN/NAME
+	find, write string // a regular expression and what takes its place
+}
+
+// repacked is no fault: the same package without compression, for tests that install it often.
+var repacked = broken{"DEBIAN/control", "^Package:", "Package:"}
+
+// breakDeb makes a package with a fault. It has no compression: it is installed once.
+func breakDeb(t *testing.T, deb string, b broken) string {
+	t.Helper()
+	dir := t.TempDir()
+	tree := filepath.Join(dir, "tree")
+	command(t, nil, "dpkg-deb", "-R", deb, tree)
+	path := filepath.Join(tree, b.file)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
+	if text == string(content) && b != repacked {
+		t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another one for each test: see give
+	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, out)
+	return out
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.new.deb != "" {
+		os.RemoveAll(filepath.Dir(built.new.deb))
+	}
+	os.Exit(code)
+}

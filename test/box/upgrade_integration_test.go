@@ -1,0 +1,89 @@
+//go:build integration
+
+package box
+
+import (
+	"fmt"
+)
+
+// manifest of a pod that runs until somebody ends it.
+const manifest = `apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  hostNetwork: true
+  containers:
+  - name: sleep
+    image: ` + sleeper + `
+    imagePullPolicy: IfNotPresent
+    volumeMounts: [{name: cache, mountPath: /cache}]
+  volumes: [{name: cache, emptyDir: {medium: Memory}}]
+`
+
+// runs waits for the pod's container.
+const runs = `nodeagent pods | grep -q 'web.*Running' && ctr --namespace k8s.io tasks list | grep -c RUNNING | grep -qx 2`
+
+// upgraded: from an older agent to this one with a pod running and the VIP held. No container is restarted, keepalived sees nothing, and what
+// the old agent knew the new one knows.
+func upgraded(n node, deb string) error {
+	if _, err := n.install(olderTree(n.t).deb); err != nil {
+		return err
+	}
+	// As the older package's install.md has it.
+	n.sh(`mkdir -p /etc/systemd/system/nodeagent.service.d; cp /usr/share/nodeagent/profiles/run.conf /etc/systemd/system/nodeagent.service.d/run.conf
+		printf 'staticPods:\n  mode: run\n' >/etc/nodeagent/config.d/run.yaml; echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml
+		systemctl daemon-reload; systemctl restart nodeagent; nodeagent mute NetworkReady --for 1h`)
+	n.put("/etc/nodeagent/manifests/web.yaml", []byte(manifest), 0o600)
+	n.sh(`journalctl --rotate --vacuum-time=1s -q
+		nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 --priority 100 >/etc/keepalived/keepalived.conf; systemctl restart keepalived`)
+	if err := n.within(patience).until(runs + ` && ip address show dev node0 | grep -q 192.0.2.100`); err != nil {
+		return err
+	}
+	const seen = `journalctl --no-pager -o cat -u keepalived | grep -c -e 'Entering' -e 'effective priority' || true`
+	const containers = `ctr --namespace k8s.io tasks list | sort`
+	tasks, transitions := n.sh(containers), n.sh(seen)
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	if err := n.within(patience).until("nodeagent status | grep -q '9.9.9 up' && " + runs); err != nil {
+		return err
+	}
+	if now := n.sh(containers); now != tasks {
+		return fmt.Errorf("the containers were\n%s\nand are\n%s", tasks, now)
+	}
+	if now := n.sh(seen); now != transitions {
+		return fmt.Errorf("keepalived saw %s changes before and %s now:\n%s", transitions, now, n.sh("journalctl --no-pager -u keepalived | tail"))
+	}
+	return n.expect(`ip address show dev node0 | grep -q 192.0.2.100; grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; ! nodeagent setup run --dry-run | grep -q nothing`)
+}
+
+// rebooted: all of it comes back by itself, and until the agent has looked the node is unfit.
+func rebooted(n node, deb string) {
+	n.fresh()
+	if _, err := n.install(deb); err != nil {
+		n.t.Fatal(err)
+	}
+	n.sh("nodeagent setup run; systemctl enable --quiet containerd keepalived; nodeagent mute NetworkReady --for 1h")
+	n.put("/etc/nodeagent/manifests/web.yaml", []byte(manifest), 0o600)
+	n.sh(`nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 --priority 100 >/etc/keepalived/keepalived.conf`)
+	if err := n.until(runs); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := n.Reboot(n.t.Context()); err != nil {
+		n.t.Fatal(err)
+	}
+	n.wire()
+	// containerd's root is new after a reboot of a box.
+	n.sh("ctr --namespace k8s.io images import /host/images.tar; systemctl restart keepalived")
+	if err := n.until(runs); err != nil {
+		n.t.Errorf("%v\n%s", err, n.sh("nodeagent pods; journalctl --no-pager -u nodeagent | tail -30"))
+	}
+	// The unit is ordered before keepalived, so that this holds whatever the boot's order was.
+	if err := n.expect(`systemctl --quiet is-active nodeagent keepalived; nodeagent unmute NetworkReady; [ -s /run/nodeagent/verdict/vip ]
+		a=$(systemctl show -P ActiveEnterTimestampMonotonic nodeagent); b=$(journalctl -b -o json --no-pager -u keepalived | head -1 | grep -o '__MONOTONIC_TIMESTAMP":"[0-9]*' | grep -o '[0-9]*$'); [ $a -le $b ]`); err != nil {
+		n.t.Error(err)
+	}
+	if err := n.denied(); err != nil {
+		n.t.Error(err)
+	}
+}
