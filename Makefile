@@ -10,7 +10,7 @@ FUZZTIME  ?= 20s
 ONLY      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-unit test-integration fuzz dashboards compat lint bench package clean
+.PHONY: help build run test test-unit test-integration fuzz dashboards compat lint bench vip-table soak package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ lint: ## golangci-lint, built from tools/go.mod
 bench: build ## dist/bench.json; ONLY=staticpods for a part (root)
 	@mkdir -p dist
 	$(GO) run -tags bench ./test/bench -only "$(ONLY)" -out dist/bench.json
+
+# With every default, so it takes minutes; nothing else should run meanwhile.
+vip-table: ## the failure table of docs/keepalived.md, with real keepalived and HAProxy (root)
+	$(GO) test -tags integration,bench -count=1 -timeout 20m -v -run 'TestTable|TestClash' ./test/vip
+
+soak: ## 5 minutes with every core busy: no VIP moves (root)
+	$(GO) test -tags integration,bench -count=1 -timeout 20m -v -run TestSoak ./test/vip
 
 # SOURCE_DATE_EPOCH is the commit's time unless it is set: the same tree gives the same bytes.
 package: ## dist/: .deb, .rpm, .tar.gz for amd64 and arm64, SHA256SUMS, SBOM

@@ -57,6 +57,7 @@ var suites = []struct {
 }{
 	{"staticpods", staticPods},
 	{"pods", pods},
+	{"keepalive", vipFigures},
 }
 
 type options struct {
