@@ -29,6 +29,7 @@ import (
 	"nodeagent/internal/keepalive"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
+	"nodeagent/internal/netcheck/nodes"
 	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/state"
@@ -67,6 +68,7 @@ type agent struct {
 	runtime    *runtime.Runtime
 	pods       pods
 	network    *netcheck.Checker
+	nodes      *nodes.Lister
 	machine    *machine.Machine
 	certs      *certs.Certs
 	vip        *vip
@@ -148,6 +150,7 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	tasks = append(tasks, a.pods.tasks()...)
 	tasks = append(tasks, a.vip.tasks()...)
 	tasks = append(tasks, a.restarter)
+	tasks = append(tasks, a.nodes)
 	for _, t := range a.network.Tasks() {
 		tasks = append(tasks, t)
 	}

@@ -9,6 +9,7 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/metrics"
 	"nodeagent/internal/netcheck"
+	"nodeagent/internal/netcheck/nodes"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
@@ -48,8 +49,9 @@ func (a *agent) wire(c config.Config) error {
 		OnEvent:      func(id, pod string) { a.pods.event(id, pod) },
 		Observe:      a.metrics.ObserveCRI,
 	}, a.board, a.log)
+	a.nodes = nodes.New(func() string { return a.config().Network.Kubeconfig }, a.log)
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{
-		Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
+		Nodes: a.nodes.Nodes, Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
 	}, a.board, a.log)
 	a.wireComponents(facts)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)

@@ -14,4 +14,7 @@ type Network struct {
 	SubnetFile string `yaml:"subnetFile" form:"path"`
 	// Folder of the runtime's CNI configuration.
 	CNIConfDir string `yaml:"cniConfDir" form:"dir"`
+	// Of somebody who may list nodes (never admin.conf): their annotations tell each peer's entries. Empty: the kernel
+	// alone tells.
+	Kubeconfig string `yaml:"kubeconfig" form:"path"`
 }

@@ -39,7 +39,7 @@ crashLoopBackOff:
   jitter: 0
   imagePullInitialDelay: 3s
   maxImagePullPeriod: 1h
-network: {checkFrequency: 10s, probeInterval: 5s, probeTimeout: 500ms, subnetFile: /run/other/subnet.env, cniConfDir: /etc/other}
+network: {checkFrequency: 10s, probeInterval: 5s, probeTimeout: 500ms, subnetFile: /run/other/subnet.env, cniConfDir: /etc/other, kubeconfig: /etc/nodes.conf}
 certificates: {renewBefore: 1000h, alarmBefore: 100h, renewCABefore: 2000h}
 machine: {checkFrequency: 20s, freeSpaceMin: 12.5, freeInodesMin: 3, clockOffsetMax: 50ms}
 keepalive:
