@@ -46,7 +46,7 @@ func (p *permits) took() []string {
 }
 
 // flanneld is a process of that name, which does nothing.
-func flanneld(t *testing.T) {
+func flanneld(t testing.TB) {
 	t.Helper()
 	sleep, err := os.ReadFile("/bin/sleep")
 	if err != nil {

@@ -58,6 +58,7 @@ var suites = []struct {
 	{"staticpods", staticPods},
 	{"pods", pods},
 	{"keepalive", vipFigures},
+	{"network", network},
 }
 
 type options struct {

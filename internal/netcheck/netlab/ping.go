@@ -34,6 +34,12 @@ func within[T any](path string, open func() (T, error)) (out T, err error) {
 // Reaches tells whether the host's pod gets an answer from another host's pod, asked twice, within 200 ms each.
 func (h *Host) Reaches(other *Host) bool {
 	h.lab.t.Helper()
+	return h.ReachesWithin(other, 200*time.Millisecond)
+}
+
+// ReachesWithin is Reaches with another time for each of the two answers.
+func (h *Host) ReachesWithin(other *Host, d time.Duration) bool {
+	h.lab.t.Helper()
 	c, err := within("/run/netns/"+h.Pod, func() (*icmp.PacketConn, error) { return icmp.ListenPacket("ip4:icmp", "0.0.0.0") })
 	if err != nil {
 		h.lab.t.Fatal(err)
@@ -46,7 +52,7 @@ func (h *Host) Reaches(other *Host) bool {
 			h.lab.t.Fatal(err)
 		}
 		_, _ = c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(other.PodIP())})
-		if answered(c, other.PodIP(), time.Now().Add(200*time.Millisecond)) {
+		if answered(c, other.PodIP(), time.Now().Add(d)) {
 			return true
 		}
 	}
