@@ -37,7 +37,7 @@ func statusText(s view.Status, now time.Time, width int, p painter) string {
 	return b.String()
 }
 
-// headline is one line: node, status, mode, runtime, and for how long the daemon has been running. Where width, if not 0, has no room, it says
+// headline is one line: node, status, roles, mode, runtime, and for how long the daemon has been running. Where width, if not 0, has no room, it says
 // less of the agent and then of the runtime.
 func headline(s view.Status, now time.Time, width int, p painter) string {
 	node, status := view.OneLine(s.Node), strings.ToUpper(view.OneLine(s.Status))
@@ -50,9 +50,13 @@ func headline(s view.Status, now time.Time, width int, p painter) string {
 		shortDaemon = "up " + since(s.Since, now)
 		daemon = "nodeagent " + view.OneLine(s.Version) + " " + shortDaemon
 	}
+	roles := "no role"
+	if len(s.Roles) > 0 {
+		roles = view.OneLine(strings.Join(s.Roles, "+"))
+	}
 	rest := ""
 	for _, parts := range [][]string{{runtime, daemon}, {runtime, shortDaemon}, {shortRuntime, shortDaemon}} {
-		rest = strings.Join(append([]string{"", "mode " + view.OneLine(s.Mode)}, parts...), "  ")
+		rest = strings.Join(append([]string{"", roles, "mode " + view.OneLine(s.Mode)}, parts...), "  ")
 		if width == 0 || utf8.RuneCountInString(node+": "+status+rest) <= width {
 			break
 		}

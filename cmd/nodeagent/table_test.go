@@ -54,7 +54,7 @@ func ago(d time.Duration) time.Time { return noon.Add(-d) }
 func night() view.Status {
 	byHand := view.Mute{Condition: "NetworkReady", Until: noon.Add(3 * time.Hour), Reason: "moving to another CNI", By: "root"}
 	return view.Status{
-		Node: "node1", Version: "dev", Time: noon, Since: ago(26 * time.Hour), Daemon: true, Status: "failing", Mode: "companion",
+		Node: "node1", Version: "dev", Time: noon, Since: ago(26 * time.Hour), Daemon: true, Status: "failing", Mode: "companion", Roles: []string{view.RoleWorker},
 		Runtime: view.Runtime{Name: "containerd", Version: "1.6.20~ds1"},
 		Conditions: []view.Condition{
 			{Name: "RuntimeResponsive", Impact: "critical", Status: "ok", Subjects: []view.Subject{
@@ -136,10 +136,10 @@ func TestHeadlineSaysLessWhereThereIsNoRoom(t *testing.T) {
 	s := night()
 	s.Version = "v0.1.0-123-g0123456789ab-dirty"
 	for width, want := range map[int]string{
-		0:   "node1: FAILING  mode companion  containerd 1.6.20~ds1  nodeagent v0.1.0-123-g0123456789ab-dirty up 26h",
-		120: "node1: FAILING  mode companion  containerd 1.6.20~ds1  nodeagent v0.1.0-123-g0123456789ab-dirty up 26h",
-		80:  "node1: FAILING  mode companion  containerd 1.6.20~ds1  up 26h",
-		50:  "node1: FAILING  mode companion  containerd  up 26h",
+		0:   "node1: FAILING  worker  mode companion  containerd 1.6.20~ds1  nodeagent v0.1.0-123-g0123456789ab-dirty up 26h",
+		120: "node1: FAILING  worker  mode companion  containerd 1.6.20~ds1  nodeagent v0.1.0-123-g0123456789ab-dirty up 26h",
+		80:  "node1: FAILING  worker  mode companion  containerd 1.6.20~ds1  up 26h",
+		50:  "node1: FAILING  worker  mode companion  containerd  up 26h",
 	} {
 		if got := headline(s, noon, width, painter{}); got != want {
 			t.Errorf("width %d: %s", width, got)

@@ -259,7 +259,9 @@ func (a *agent) resolve(condition string) (string, error) {
 // status is the whole node.
 func (a *agent) status() view.Status {
 	s := a.board.Snapshot()
+	components := a.components.Components()
 	return view.Status{
+		Roles: roles(components, s), Components: shownComponents(components),
 		Node: a.nodeName, Version: a.o.Version, Time: time.Now(), Since: a.began, Daemon: true, Status: s.Worst().String(),
 		Mode: a.config().StaticPods.Mode, Runtime: a.runtimeView(), Conditions: api.Conditions(s), Pods: a.pods.list(), Network: shownNetwork(a.network.Network()), VIP: shownVIP(a.vip.view()), Maintenance: a.vip.maintenance(), Mutes: a.viewMutes(),
 	}

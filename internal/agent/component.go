@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"nodeagent/internal/component"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
+	"nodeagent/internal/keepalive"
+	"nodeagent/internal/keepalive/haproxy"
 	"nodeagent/internal/repair"
 	"nodeagent/internal/staticpod/kubelet"
 	"nodeagent/internal/view"
@@ -37,10 +40,30 @@ func (a *agent) wireComponents(facts *facts) {
 	a.wakes = append(a.wakes, a.components.Wake)
 }
 
-func lookComponents(ctx context.Context, c config.Config, facts *facts, pods []view.Pod) []health.Look {
+func lookComponents(ctx context.Context, c config.Config, facts *facts, pods []view.Pod) (view.Components, []health.Look) {
 	deps := componentDeps(facts)
 	deps.Pods = func() []view.Pod { return pods }
 	return component.Look(ctx, componentConfig(c, facts), deps)
+}
+
+// roles of this node, from what was found.
+func roles(c view.Components, s health.Snapshot) []string {
+	balancer := false
+	for _, of := range []*health.Condition{haproxy.HAProxy, keepalive.Keepalived} {
+		if state, ok := s.Of(of.Name); ok && !state.Disabled {
+			w := state.Worst().Status
+			balancer = balancer || w == health.OK || w == health.Failing
+		}
+	}
+	return append([]string{}, c.Roles(balancer)...)
+}
+
+// shownComponents is nil where there is none: what a node does not have is no part of its status.
+func shownComponents(c view.Components) *view.Components {
+	if !slices.ContainsFunc(c.List, func(x view.Component) bool { return x.Here }) {
+		return nil
+	}
+	return &c
 }
 
 func componentDeps(facts *facts) component.Deps {

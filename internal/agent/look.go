@@ -53,7 +53,8 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 		pods, podLooks, _ = k.Look(ctx)
 		board.Publish(podLooks...)
 	}
-	board.Publish(lookComponents(ctx, c, facts, pods)...)
+	components, componentLooks := lookComponents(ctx, c, facts, pods)
+	board.Publish(componentLooks...)
 	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
 	board.Publish(networkLooks...)
 	board.Publish(lookCerts(ctx, c, facts)...)
@@ -64,7 +65,8 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	mutes := lookMutes(store)
 	board.SetMutes(mutes)
 	snap := board.Snapshot()
-	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods, Network: shownNetwork(network), VIP: shownVIP(vip), Maintenance: vip.Maintenance}
+	out := view.Status{Node: node, Version: o.Version, Time: time.Now(), Status: snap.Worst().String(), Mode: mode, Runtime: rt, Conditions: api.Conditions(snap), Pods: pods, Network: shownNetwork(network), VIP: shownVIP(vip), Maintenance: vip.Maintenance,
+		Roles: roles(components, snap), Components: shownComponents(components)}
 	for _, m := range mutes {
 		out.Mutes = append(out.Mutes, view.Mute(m))
 	}

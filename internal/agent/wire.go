@@ -36,7 +36,8 @@ type pods interface {
 func (a *agent) wire(c config.Config) error {
 	a.metrics = metrics.New(metrics.Sources{
 		Snapshot: a.board.Snapshot, Mutes: a.viewMutes, Pods: func() []view.Pod { return a.pods.list() }, Runtime: a.runtimeView,
-		Network: func() view.Network { return a.network.Network() }, Certificates: a.certificates, VIP: func() view.VIP { return a.vip.view() }, Repairs: func() view.RepairPlan { return a.repairs.Plan() }, Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
+		Network: func() view.Network { return a.network.Network() }, Certificates: a.certificates, VIP: func() view.VIP { return a.vip.view() }, Repairs: func() view.RepairPlan { return a.repairs.Plan() }, Components: func() view.Components { return a.components.Components() }, Roles: func() []string { return roles(a.components.Components(), a.board.Snapshot()) },
+		Mode: func() string { return a.config().StaticPods.Mode }, Tasks: func() map[string]uint64 { return a.supervisor.restarts() },
 		Reload:  func() (bool, time.Time) { s := a.settings.Load(); return s.refused == nil, s.at },
 		Version: a.o.Version, Revision: a.o.Revision,
 		OnError: func(err error) { a.log.Warn("metrics", zap.Error(err)) },

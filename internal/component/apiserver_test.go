@@ -29,7 +29,8 @@ func apiserver(t *testing.T) (*node, *server) {
 
 func look(t *testing.T, n *node) health.Finding {
 	t.Helper()
-	for _, l := range Look(t.Context(), n.cfg, Deps{}) {
+	_, looks := Look(t.Context(), n.cfg, Deps{})
+	for _, l := range looks {
 		if l.Of == APIServer {
 			return l.Findings[0]
 		}
@@ -260,7 +261,7 @@ func TestAPIServerReadyWithCredentials(t *testing.T) {
 func TestAPIServerSlow(t *testing.T) {
 	n, s := apiserver(t)
 	n.cfg.Slow = 20 * time.Millisecond
-	c := &Checker{cfg: func() Config { return n.cfg }}
+	c := newChecker(func() Config { return n.cfg }, Deps{})
 	once := func() *health.Reason { return c.apiserver(context.Background(), n.cfg)[0].Findings[0].Reason }
 	s.set("/livez", reply{status: 200, wait: 40 * time.Millisecond})
 	for i, want := range []*health.Reason{nil, nil, apiSlow} {

@@ -10,6 +10,7 @@ import (
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/reconcile"
+	"nodeagent/internal/view"
 )
 
 // Task is what the agent runs (see the agent's own Task).
@@ -29,6 +30,9 @@ type Checker struct {
 	finder finder
 	loops  []*reconcile.Loop
 
+	views    *view.Map[string, view.Component]
+	etcdView view.Cell[*view.Etcd]
+
 	apiserverPace pace       // of its loop alone
 	member        etcdLooker // of its loop alone
 	node          kubeletLooker
@@ -37,7 +41,8 @@ type Checker struct {
 
 // New makes a Checker that does nothing until its Tasks run. cfg is called once a look; the board must know Conditions.
 func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Checker {
-	c := &Checker{cfg: func() Config { return cfg().filled() }, deps: deps, board: board, finder: finder{pods: deps.Pods}}
+	c := newChecker(func() Config { return cfg().filled() }, deps)
+	c.board = board
 	add := func(name string, least time.Duration, look func(context.Context, Config) []health.Look) {
 		c.loops = append(c.loops, reconcile.NewLoop(c.pass(least, look), reconcile.Options{
 			Name: name, Bound: 10*time.Second + 2*requests*c.cfg().Timeout,
@@ -51,6 +56,10 @@ func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Ch
 	add("kubelet", 0, c.kubelet)
 	add("kube-proxy", 0, c.proxy)
 	return c
+}
+
+func newChecker(cfg func() Config, deps Deps) *Checker {
+	return &Checker{cfg: cfg, deps: deps, finder: finder{pods: deps.Pods}, views: view.NewMap[string, view.Component]()}
 }
 
 // Tasks are what must run: one loop a component, so that one that hangs delays no other.
@@ -105,6 +114,7 @@ func (c *Checker) apiserver(ctx context.Context, cfg Config) []health.Look {
 	if s.livez.outcome == answered {
 		c.observe(nameAPIServer, s.took())
 	}
+	c.views.Set(nameAPIServer, s.found.shown(nameAPIServer, s.place.address))
 	return []health.Look{{Of: APIServer, Findings: []health.Finding{judgeAPIServer(s)}}}
 }
 
@@ -113,6 +123,12 @@ func (c *Checker) etcd(ctx context.Context, cfg Config) []health.Look {
 	if s.page.outcome == answered {
 		c.observe(nameEtcd, s.page.took)
 	}
+	address := ""
+	if s.place.client != nil {
+		address = s.address()
+	}
+	c.views.Set(nameEtcd, s.found.shown(nameEtcd, address))
+	c.etcdView.Set(etcdShown(s))
 	looks := judgeEtcd(s)
 	c.member.was = wasOf(looks[2].Findings)
 	return looks
@@ -124,6 +140,7 @@ func (c *Checker) controller(k controller) func(context.Context, Config) []healt
 		if s.healthz.outcome == answered {
 			c.observe(k.program, s.healthz.took)
 		}
+		c.views.Set(k.program, s.found.shown(k.program, s.address))
 		return []health.Look{{Of: k.of, Findings: []health.Finding{k.judge(s)}}}
 	}
 }
@@ -133,6 +150,7 @@ func (c *Checker) kubelet(ctx context.Context, cfg Config) []health.Look {
 	if s.healthz.outcome == answered {
 		c.observe(nameKubelet, s.healthz.took)
 	}
+	c.views.Set(nameKubelet, kubeletShown(s))
 	return []health.Look{{Of: KubeletHealthy, Findings: []health.Finding{judgeKubelet(s)}}}
 }
 
@@ -141,6 +159,9 @@ func (c *Checker) proxy(ctx context.Context, cfg Config) []health.Look {
 	if s.healthz.outcome == answered {
 		c.observe(nameProxy, s.healthz.took)
 	}
+	v := s.found.shown(nameProxy, s.address)
+	v.Mode = s.mode
+	c.views.Set(nameProxy, v)
 	return []health.Look{{Of: KubeProxy, Findings: []health.Finding{judgeProxy(s)}}}
 }
 
@@ -151,9 +172,9 @@ func (c *Checker) observe(component string, d time.Duration) {
 }
 
 // Look looks once and keeps nothing: for `status` with no daemon. That a component is slow takes several looks, and is not found.
-func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
+func Look(ctx context.Context, cfg Config, deps Deps) (view.Components, []health.Look) {
 	cfg = cfg.filled()
-	c := &Checker{cfg: func() Config { return cfg }, deps: deps, finder: finder{pods: deps.Pods}}
+	c := newChecker(func() Config { return cfg }, deps)
 	parts := []func(context.Context, Config) []health.Look{c.apiserver, c.etcd, c.controller(scheduler), c.controller(controllerManager), c.kubelet, c.proxy}
 	looks := make([][]health.Look, len(parts))
 	var all sync.WaitGroup
@@ -161,5 +182,5 @@ func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
 		all.Go(func() { looks[i] = part(ctx, cfg) })
 	}
 	all.Wait()
-	return slices.Concat(looks...)
+	return c.Components(), slices.Concat(looks...)
 }

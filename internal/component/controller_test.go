@@ -12,7 +12,8 @@ import (
 
 func lookAt(t *testing.T, n *node, c *health.Condition) health.Finding {
 	t.Helper()
-	for _, l := range Look(t.Context(), n.cfg, Deps{}) {
+	_, looks := Look(t.Context(), n.cfg, Deps{})
+	for _, l := range looks {
 		if l.Of == c {
 			return l.Findings[0]
 		}

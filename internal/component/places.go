@@ -10,7 +10,7 @@ type Place struct {
 // FindPlaces looks for them once.
 func FindPlaces(cfg Config) []Place {
 	cfg = cfg.filled()
-	return (&Checker{cfg: func() Config { return cfg }}).Places()
+	return newChecker(func() Config { return cfg }, Deps{}).Places()
 }
 
 // Places of the components that are here. It reads manifests and /proc, and asks nobody.

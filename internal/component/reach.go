@@ -75,11 +75,7 @@ func (f found) evidence() []health.Pair {
 	}
 	if p := f.pod; p != nil {
 		text := p.Phase
-		restarts := 0
-		for _, c := range p.Containers {
-			restarts += c.Restarts
-		}
-		if restarts = max(restarts, p.Restarts); restarts > 0 {
+		if restarts := restartsOf(*p); restarts > 0 {
 			text += fmt.Sprintf(", %d restarts", restarts)
 		}
 		e = append(e, health.Pair{Key: "pod", Value: text})

@@ -38,6 +38,9 @@ func parts(s Sources) []part {
 	if s.Repairs != nil {
 		out = append(out, part{"repairs", func(to *samples) { repairSamples(to, s.Repairs()) }})
 	}
+	if s.Components != nil && s.Roles != nil {
+		out = append(out, part{"components", func(to *samples) { componentSamples(to, s.Components(), s.Roles()) }})
+	}
 	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }})
 }
 

@@ -39,6 +39,8 @@ type Sources struct {
 	Certificates func() []view.Certificate // as last read
 	VIP          func() view.VIP
 	Repairs      func() view.RepairPlan
+	Components   func() view.Components
+	Roles        func() []string                // of this node
 	Mode         func() string                  // staticPods.mode
 	Reload       func() (ok bool, at time.Time) // the last reading of the configuration; a zero time: none yet
 	Tasks        func() map[string]uint64       // restarts of each task, by name; every task is named from the start

@@ -77,6 +77,10 @@ func healthy() Sources {
 		Certificates: func() []view.Certificate {
 			return []view.Certificate{{File: "/etc/kubernetes/pki/ca.crt", Name: "kubernetes", CA: true, NotAfter: far}, {File: "/etc/kubernetes/pki/apiserver.crt", Name: "kube-apiserver", NotAfter: reloaded}}
 		},
+		Components: func() view.Components {
+			return view.Components{Etcd: &view.Etcd{HasLeader: true, IsLeader: true, DBSize: 64 << 20, DBQuota: 2 << 30, Fsync: 0.004}}
+		},
+		Roles:    func() []string { return []string{view.RoleControlPlane, view.RoleBalancer} },
 		Mode:     func() string { return "run" },
 		Reload:   func() (bool, time.Time) { return true, reloaded },
 		Tasks:    func() map[string]uint64 { return map[string]uint64{"runtime": 0, "static pods": 0} },
@@ -127,6 +131,8 @@ func degraded() Sources {
 			{Subnet: netip.MustParsePrefix("10.244.3.0/24"), State: view.PeerUnknown}}}
 	}
 	s.Runtime = func() view.Runtime { return view.Runtime{} }
+	s.Components = func() view.Components { return view.Components{Etcd: &view.Etcd{DBSize: 64 << 20, DBQuota: 2 << 30}} }
+	s.Roles = func() []string { return nil }
 	s.Mode = func() string { return "companion" }
 	s.Reload = func() (bool, time.Time) { return false, reloaded }
 	s.Tasks = func() map[string]uint64 { return map[string]uint64{"runtime": 3, "static pods": 0} }

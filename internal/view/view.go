@@ -34,12 +34,14 @@ type Status struct {
 	Daemon      bool         `json:"daemon"`         // false: no daemon ran, the CLI looked once by itself
 	Status      string       `json:"status"`         // ok, failing, unknown: the worst of what counts
 	Mode        string       `json:"mode"`           // staticPods.mode
+	Roles       []string     `json:"roles"`          // found: see the Role constants; empty: none
 	Runtime     Runtime      `json:"runtime"`
 	Conditions  []Condition  `json:"conditions"`
 	Pods        []Pod        `json:"pods"`
 	Network     *Network     `json:"network,omitempty"`     // where there is Flannel
 	VIP         *VIP         `json:"vip,omitempty"`         // where keepalived or a balancer is
 	Maintenance *Maintenance `json:"maintenance,omitempty"` // in force
+	Components  *Components  `json:"components,omitempty"`  // where there is one of Kubernetes' own processes
 	Mutes       []Mute       `json:"mutes,omitempty"`
 }
 

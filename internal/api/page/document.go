@@ -11,22 +11,22 @@ import (
 
 // document is everything the template draws, in the order in which it draws it. The template decides nothing but what is empty.
 type document struct {
-	Node, Status, Mode, Runtime, Version string
-	Icon                                 template.URL
-	Refresh                              int // seconds; 0: the page stays as it is
-	Up, At                               moment
-	Maintenance                          *maintenance
-	Problems                             []problem
-	Unmuted                              int // problems that count
-	Pods                                 []pod
-	NoPods                               string
-	Network                              *network
-	VIP                                  *vip
-	Conditions                           []condition
-	Absent                               []condition
-	Mutes                                []mute
-	Timeline                             []line
-	TimelineError                        string
+	Node, Status, Roles, Mode, Runtime, Version string
+	Icon                                        template.URL
+	Refresh                                     int // seconds; 0: the page stays as it is
+	Up, At                                      moment
+	Maintenance                                 *maintenance
+	Problems                                    []problem
+	Unmuted                                     int // problems that count
+	Pods                                        []pod
+	NoPods                                      string
+	Network                                     *network
+	VIP                                         *vip
+	Conditions                                  []condition
+	Absent                                      []condition
+	Mutes                                       []mute
+	Timeline                                    []line
+	TimelineError                               string
 }
 
 type maintenance struct {
@@ -54,7 +54,7 @@ type line struct {
 
 func documentOf(s view.Status, events []event.Event, eventsErr error, now time.Time) document {
 	d := document{
-		Node: s.Node, Status: s.Status, Mode: s.Mode, Version: s.Version, Icon: icon(s.Status), Refresh: int(refreshEvery / time.Second),
+		Node: s.Node, Status: s.Status, Roles: strings.Join(s.Roles, "+"), Mode: s.Mode, Version: s.Version, Icon: icon(s.Status), Refresh: int(refreshEvery / time.Second),
 		Runtime: strings.TrimSpace(s.Runtime.Name + " " + s.Runtime.Version), Up: momentOf(s.Since, now), At: momentOf(now, now),
 		Network: networkOf(s.Network, now), VIP: vipOf(s.VIP, now), Timeline: timeline(events, now),
 	}
