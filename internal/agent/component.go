@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -44,6 +45,18 @@ func lookComponents(ctx context.Context, c config.Config, facts *facts, pods []v
 	deps := componentDeps(facts)
 	deps.Pods = func() []view.Pod { return pods }
 	return component.Look(ctx, componentConfig(c, facts), deps)
+}
+
+// unneeded tells why this node needs no container runtime; empty: it does. The agent needs one to run pods, a kubelet always, and whoever names its socket.
+func unneeded(c config.Config, f kubelet.Facts) string {
+	if c.StaticPods.Mode == config.ModeRun || c.ContainerRuntimeEndpoint != "" || f.Installed {
+		return ""
+	}
+	folder := cmp.Or(c.StaticPodPath, f.Config.StaticPodPath)
+	if entries, err := os.ReadDir(folder); folder != "" && (err == nil && len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist)) {
+		return ""
+	}
+	return "there is no kubelet, no manifest, and the agent runs no pods"
 }
 
 // roles of this node, from what was found.

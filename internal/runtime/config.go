@@ -15,6 +15,9 @@ type Config struct {
 	Endpoint string                           // unix:///path; empty: found by Detect
 	Kubelet  func() (endpoint, source string) // what kubelet was told, and where that was read; may be nil, and answer nothing
 
+	// Unneeded tells why this node needs no runtime, such as a pure balancer; empty: it does. Without one such a node is not failing. It may be nil.
+	Unneeded func() string
+
 	ProbeTimeout   time.Duration // of each call of a look; above 0 (runtimeProbeTimeout)
 	CheckFrequency time.Duration // from look to look; above 0 (runtimeCheckFrequency)
 
@@ -49,6 +52,13 @@ type Unit struct {
 	Name     string // containerd.service; empty: the process belongs to none
 	KillMode string // process, control-group, mixed, none
 	Restarts uint32 // NRestarts: automatic restarts since it was last started by hand
+}
+
+func (c Config) unneeded() string {
+	if c.Unneeded == nil {
+		return ""
+	}
+	return c.Unneeded()
 }
 
 func (c Config) detailFrequency() time.Duration {

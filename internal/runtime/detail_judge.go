@@ -17,6 +17,13 @@ func judgeDetails(d *detailsSeen) []health.Look {
 	look := func(c *health.Condition, f ...health.Finding) health.Look {
 		return health.Look{Of: c, Valid: valid, Findings: f}
 	}
+	if d.unresponsive == absent {
+		var looks []health.Look
+		for _, c := range details() {
+			looks = append(looks, look(c, notHere(d.cfg.unneeded())))
+		}
+		return looks
+	}
 	looks := []health.Look{look(RuntimePlugins, d.judgePlugins()...), look(RuntimeUnit, d.judgeUnit()), look(RuntimeWatch, d.judgeWatch()...), look(PodNames, d.judgeNames()...)}
 	if d.unresponsive != "" {
 		for _, c := range []*health.Condition{RuntimeCalls, ImageFilesystem, PauseImage, CgroupDriver, RuntimeTasks, ShimVersion, OCIRuntimes} {

@@ -19,6 +19,9 @@ import (
 // judge decides what a look at the runtime means. valid is how long it may be believed.
 func judge(s Seen, valid time.Duration) []health.Look {
 	responsive := judgeResponsive(s)
+	if s.Unneeded != "" && notThere(responsive.Reason) {
+		responsive = notHere(s.Unneeded)
+	}
 	ready := judgeCondition(s, responsive, cri.RuntimeReady)
 	network := judgeCondition(s, responsive, cri.NetworkReady)
 	if network.Reason == reasonNotReady && noCNI(network.Message) {
@@ -32,6 +35,15 @@ func judge(s Seen, valid time.Duration) []health.Look {
 		return health.Look{Of: c, Valid: valid, Findings: []health.Finding{f}}
 	}
 	return []health.Look{look(RuntimeResponsive, responsive), look(RuntimeReady, ready), look(NetworkReady, network)}
+}
+
+// notThere tells whether a reason means that there is no CRI runtime on this node; one that is there and fails is another matter.
+func notThere(r *health.Reason) bool {
+	return r == reasonNotFound || r == reasonDockerOnly || r == reasonNoCRI
+}
+
+func notHere(unneeded string) health.Finding {
+	return health.Finding{Status: health.Absent, Message: "no CRI runtime is here, and none is needed: " + unneeded}
 }
 
 func judgeResponsive(s Seen) health.Finding {
@@ -154,6 +166,9 @@ func evidence(s Seen) []health.Pair {
 
 // judgeCondition reads one of the runtime's own conditions. With a runtime that does not answer it is Unknown, whatever one call said.
 func judgeCondition(s Seen, responsive health.Finding, name string) health.Finding {
+	if responsive.Status == health.Absent {
+		return responsive
+	}
 	if responsive.Status != health.OK {
 		return health.Finding{Status: health.Unknown, Reason: reasonUnresponsive, Message: "the runtime could not be asked: " + responsive.Reason.Name}
 	}

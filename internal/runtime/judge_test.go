@@ -83,6 +83,9 @@ func TestJudge(t *testing.T) {
 
 		{name: "not asked", seen: Seen{Where: answers().Where}, want: "failing/Error"},
 		{name: "nothing found", seen: Seen{Where: Detection{Tried: []string{"here", "there"}}}, want: "failing/NotFound"},
+		{name: "nothing found, none needed", seen: Seen{Unneeded: "no kubelet"}, want: "absent absent absent", message: []string{"none is needed: no kubelet"}},
+		{name: "Docker, none needed", seen: Seen{Unneeded: "no kubelet", Where: Detection{Docker: true}}, want: "absent absent absent"},
+		{name: "dead, though none is needed", seen: with(silent(dialing(syscall.ECONNREFUSED), codes.Unavailable), func(s *Seen) { s.Unneeded = "no kubelet" }), want: "failing/Dead"},
 		{name: "Docker", seen: Seen{Where: Detection{Docker: true}}, want: "failing/DockerOnly"},
 		{name: "TCP", seen: Seen{Where: Detection{Fixed: true, Invalid: errors.New("tcp is no unix socket")}}, want: "failing/InvalidEndpoint", message: []string{"tcp is no unix socket"}},
 	} {

@@ -20,13 +20,14 @@ import (
 
 // Seen is all that one look saw: what judge decides from.
 type Seen struct {
-	Where   Detection
-	Dial    error   // how the last attempt to connect failed; nil: it did not
-	Peer    Process // who listens on the socket, asked only if it did not answer
-	Version Answer[*cri.VersionResponse]
-	Status  Answer[*cri.StatusResponse]
-	Timeout time.Duration // each call's deadline
-	CNI     CNIFolder     // looked at only if the runtime says that it has no network
+	Where    Detection
+	Dial     error   // how the last attempt to connect failed; nil: it did not
+	Peer     Process // who listens on the socket, asked only if it did not answer
+	Version  Answer[*cri.VersionResponse]
+	Status   Answer[*cri.StatusResponse]
+	Timeout  time.Duration // each call's deadline
+	Unneeded string        // why this node needs no runtime; empty: it does
+	CNI      CNIFolder     // looked at only if the runtime says that it has no network
 }
 
 // Answer is the outcome of one call.
@@ -45,7 +46,7 @@ type Process struct {
 // Look looks once, changes nothing, and keeps nothing open: for `status` with no daemon. It takes at most a little more than
 // four times cfg.ProbeTimeout. What needs two looks, such as a leaked shim, it does not find.
 func Look(ctx context.Context, cfg Config) ([]health.Look, view.Runtime) {
-	s := Seen{Where: cfg.detect(), Timeout: cfg.ProbeTimeout}
+	s := Seen{Where: cfg.detect(), Timeout: cfg.ProbeTimeout, Unneeded: cfg.unneeded()}
 	d := &detailsSeen{cfg: cfg, now: time.Now()}
 	var c *connection
 	if e := s.Where.Endpoint; e.Path != "" {
@@ -59,9 +60,7 @@ func Look(ctx context.Context, cfg Config) ([]health.Look, view.Runtime) {
 	}
 	s.seeCNI(nil, time.Now())
 	looks := judge(s, cfg.valid())
-	if r := looks[0].Findings[0].Reason; r != nil {
-		d.unresponsive = r.Name
-	}
+	d.unresponsive = wellnessOf(looks[0].Findings[0]).reason
 	v := show(s)
 	d.name, d.version = v.Name, v.Version
 	var m detailMemory

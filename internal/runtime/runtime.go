@@ -87,6 +87,19 @@ func New(config func() Config, hooks Hooks, board *health.Board, log *zap.Logger
 // wellness is the reason why the runtime is not responsive; empty: it is.
 type wellness struct{ reason string }
 
+// absent is the reason of a runtime that this node does not have and does not need.
+const absent = "Absent"
+
+func wellnessOf(responsive health.Finding) wellness {
+	switch {
+	case responsive.Status == health.Absent:
+		return wellness{absent}
+	case responsive.Reason != nil:
+		return wellness{responsive.Reason.Name}
+	}
+	return wellness{}
+}
+
 // Tasks are what must run: the looks, the watch of the socket, the events, the looks at the details, and the canaries.
 func (r *Runtime) Tasks() []Task { return []Task{r.looks, r.socket, r.events, r.details, r.canaries} }
 
@@ -116,7 +129,7 @@ func (r *Runtime) Close() { r.link.close() }
 func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 	began := time.Now()
 	cfg := r.config()
-	s := Seen{Where: r.find(cfg), Timeout: cfg.ProbeTimeout}
+	s := Seen{Where: r.find(cfg), Timeout: cfg.ProbeTimeout, Unneeded: cfg.unneeded()}
 	lookCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.cut.Store(&cancel) // before set: a socket that is replaced from here on is either seen by it or cuts the look
@@ -140,7 +153,7 @@ func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 		r.events.know(s.Version.Resp.GetRuntimeName())
 	}
 	pause := cfg.CheckFrequency
-	if looks[0].Findings[0].Status != health.OK {
+	if s := looks[0].Findings[0].Status; s != health.OK && s != health.Absent {
 		pause = min(pause, retry)
 	}
 	// From beginning to beginning, but a look that took its whole deadline is followed by a pause too.
@@ -192,10 +205,7 @@ func (r *Runtime) stir() {
 
 // found tells the detail task what the look found, and wakes it if that is news.
 func (r *Runtime) found(responsive health.Finding) {
-	now := wellness{}
-	if responsive.Reason != nil {
-		now.reason = responsive.Reason.Name
-	}
+	now := wellnessOf(responsive)
 	if was := r.well.Swap(&now); was == nil || *was != now {
 		r.details.Wake()
 	}
