@@ -1,16 +1,20 @@
 package main
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nodeagent/internal/api/client"
@@ -48,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"await-text":   awaitText,
 			"signal":       signalAll,
 			"narrow":       narrow,
+			"unpack":       unpack,
 		},
 	})
 }
@@ -191,5 +196,33 @@ func narrow(ts *testscript.TestScript, neg bool, args []string) {
 		if n := len([]rune(strings.TrimRight(l, "\n"))); n > width {
 			ts.Fatalf("%d characters: %s", n, l)
 		}
+	}
+}
+
+// unpack FILE FOLDER takes a bundle apart, without the folder that is in it.
+func unpack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unpack FILE FOLDER")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if info.Mode().Perm() != 0o600 {
+		ts.Fatalf("%s has mode %v", args[0], info.Mode())
+	}
+	z, err := zstd.NewReader(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	defer z.Close()
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		ts.Check(err)
+		_, name, _ := strings.Cut(h.Name, "/")
+		path := filepath.Join(ts.MkAbs(args[1]), filepath.Clean("/"+name))
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+		b, err := io.ReadAll(r)
+		ts.Check(err)
+		ts.Check(os.WriteFile(path, b, 0o600))
 	}
 }

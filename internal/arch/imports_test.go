@@ -17,7 +17,7 @@ var (
 	// commandsUse is what a command's own code may know of.
 	commandsUse = []string{"internal/agent", "internal/config", "internal/view", "internal/event", "internal/health", "internal/state", "internal/api/client",
 		"internal/staticpod/manifest", "internal/staticpod/kubelet", "internal/staticpod/podlogs", "internal/staticpod/verify",
-		"internal/component/doctor", "internal/keepalive/lint", "internal/keepalive/snippet", "internal/demo", "internal/lab/workload", "packaging/manpage"}
+		"internal/component/collect", "internal/component/doctor", "internal/keepalive/lint", "internal/keepalive/snippet", "internal/demo", "internal/lab/workload", "packaging/manpage"}
 )
 
 // rule is one sentence of the diagram. A rule counts for test files too unless it says otherwise.
