@@ -28,7 +28,8 @@ type Checker struct {
 	deps   Deps
 	board  *health.Board
 	finder finder
-	loops  []*reconcile.Loop
+	parts  []*part
+	exits  exits
 
 	views    *view.Map[string, view.Component]
 	etcdView view.Cell[*view.Etcd]
@@ -43,18 +44,18 @@ type Checker struct {
 func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Checker {
 	c := newChecker(func() Config { return cfg().filled() }, deps)
 	c.board = board
-	add := func(name string, least time.Duration, look func(context.Context, Config) []health.Look) {
-		c.loops = append(c.loops, reconcile.NewLoop(c.pass(least, look), reconcile.Options{
-			Name: name, Bound: 10*time.Second + 2*requests*c.cfg().Timeout,
-			OnError: func(err error) { log.Error("look at "+name, zap.Error(err)) },
-		}))
+	add := func(program string, least time.Duration, look func(context.Context, Config) []health.Look) {
+		c.parts = append(c.parts, &part{c: c, program: program, Loop: reconcile.NewLoop(c.pass(least, look), reconcile.Options{
+			Name: program, Bound: 10*time.Second + 2*requests*c.cfg().Timeout,
+			OnError: func(err error) { log.Error("look at "+program, zap.Error(err)) },
+		})})
 	}
-	add("apiserver", 0, c.apiserver)
-	add("etcd", etcdEvery, c.etcd)
-	add("scheduler", 0, c.controller(scheduler))
-	add("controller-manager", 0, c.controller(controllerManager))
-	add("kubelet", 0, c.kubelet)
-	add("kube-proxy", 0, c.proxy)
+	add(nameAPIServer, 0, c.apiserver)
+	add(nameEtcd, etcdEvery, c.etcd)
+	add(nameScheduler, 0, c.controller(scheduler))
+	add(nameController, 0, c.controller(controllerManager))
+	add(nameKubelet, 0, c.kubelet)
+	add(nameProxy, 0, c.proxy)
 	return c
 }
 
@@ -65,16 +66,38 @@ func newChecker(cfg func() Config, deps Deps) *Checker {
 // Tasks are what must run: one loop a component, so that one that hangs delays no other.
 func (c *Checker) Tasks() []Task {
 	var out []Task
-	for _, l := range c.loops {
-		out = append(out, l)
+	for _, p := range c.parts {
+		out = append(out, p)
 	}
 	return out
 }
 
 // Wake looks at everything as soon as may be. It never blocks.
 func (c *Checker) Wake() {
-	for _, l := range c.loops {
-		l.Wake()
+	for _, p := range c.parts {
+		p.Wake()
+	}
+}
+
+// part is the loop of one component.
+type part struct {
+	*reconcile.Loop
+	c       *Checker
+	program string
+}
+
+// Run looks until ctx ends.
+func (p *part) Run(ctx context.Context) error {
+	defer p.c.exits.forget(p.program)
+	return p.Loop.Run(ctx)
+}
+
+// follow wakes a component's loop when its process ends. Without loops nothing is followed.
+func (c *Checker) follow(cfg Config, program string, p *process) {
+	for _, part := range c.parts {
+		if part.program == program {
+			c.exits.watch(cfg.Proc, program, p, part.Wake)
+		}
 	}
 }
 
@@ -114,6 +137,7 @@ func (c *Checker) apiserver(ctx context.Context, cfg Config) []health.Look {
 	if s.livez.outcome == answered {
 		c.observe(nameAPIServer, s.took())
 	}
+	c.follow(cfg, nameAPIServer, s.found.process)
 	c.views.Set(nameAPIServer, s.found.shown(nameAPIServer, s.place.address))
 	return []health.Look{{Of: APIServer, Findings: []health.Finding{judgeAPIServer(s)}}}
 }
@@ -127,6 +151,7 @@ func (c *Checker) etcd(ctx context.Context, cfg Config) []health.Look {
 	if s.place.client != nil {
 		address = s.address()
 	}
+	c.follow(cfg, nameEtcd, s.found.process)
 	c.views.Set(nameEtcd, s.found.shown(nameEtcd, address))
 	c.etcdView.Set(etcdShown(s))
 	looks := judgeEtcd(s)
@@ -140,6 +165,7 @@ func (c *Checker) controller(k controller) func(context.Context, Config) []healt
 		if s.healthz.outcome == answered {
 			c.observe(k.program, s.healthz.took)
 		}
+		c.follow(cfg, k.program, s.found.process)
 		c.views.Set(k.program, s.found.shown(k.program, s.address))
 		return []health.Look{{Of: k.of, Findings: []health.Finding{k.judge(s)}}}
 	}
@@ -150,6 +176,9 @@ func (c *Checker) kubelet(ctx context.Context, cfg Config) []health.Look {
 	if s.healthz.outcome == answered {
 		c.observe(nameKubelet, s.healthz.took)
 	}
+	if _, started, err := readStat(cfg.Proc, s.kubelet.PID); err == nil {
+		c.follow(cfg, nameKubelet, &process{pid: s.kubelet.PID, started: started})
+	}
 	c.views.Set(nameKubelet, kubeletShown(s))
 	return []health.Look{{Of: KubeletHealthy, Findings: []health.Finding{judgeKubelet(s)}}}
 }
@@ -159,6 +188,7 @@ func (c *Checker) proxy(ctx context.Context, cfg Config) []health.Look {
 	if s.healthz.outcome == answered {
 		c.observe(nameProxy, s.healthz.took)
 	}
+	c.follow(cfg, nameProxy, s.found.process)
 	v := s.found.shown(nameProxy, s.address)
 	v.Mode = s.mode
 	c.views.Set(nameProxy, v)

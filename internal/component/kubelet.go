@@ -2,7 +2,9 @@ package component
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"time"
 
@@ -77,6 +79,9 @@ func (l *kubeletLooker) look(ctx context.Context, deps Deps, cfg Config, now tim
 		server := newPlainSession(s.kubelet.Address, cfg.Timeout)
 		s.healthz = server.get(ctx, "/healthz")
 		server.close()
+	}
+	if state, _, err := readStat(cfg.Proc, s.kubelet.PID); s.kubelet.PID > 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && state == 'Z') {
+		s.kubelet.PID, s.kubelet.Started = 0, time.Time{} // it ended since it was looked for
 	}
 	well := s.healthz.outcome == answered && s.healthz.status == http.StatusOK
 	l.ask(ctx, deps, s.kubelet, well, now)

@@ -13,6 +13,7 @@ func TestComponents(t *testing.T) {
 	e := serve(t, nil, time.Time{})
 	e.set("/metrics", reply{status: 200, body: well().String()})
 	n.manifest(nameEtcd, "--listen-client-urls=https://127.0.0.1:1", "--listen-metrics-urls=http://127.0.0.1:"+e.port())
+	n.process(9, "S", "/usr/bin/kubelet")
 	deps := Deps{
 		Pods:    func() []view.Pod { return []view.Pod{{Name: "kube-apiserver", Phase: view.PhaseRunning, Restarts: 2}} },
 		Kubelet: func() Kubelet { return Kubelet{Here: true, PID: 9, Address: "127.0.0.1:1"} },

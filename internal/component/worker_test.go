@@ -17,6 +17,8 @@ import (
 func TestKubelet(t *testing.T) {
 	s := serve(t, nil, time.Time{})
 	at := strings.TrimPrefix(s.URL, "http://")
+	n := newNode(t)
+	n.process(7, "S", "/usr/bin/kubelet")
 	running := Kubelet{Here: true, Address: at, PID: 7, Program: "kubelet", NodeName: "n1"}
 	gone := Kubelet{Here: true, Address: "127.0.0.1:1", NodeName: "n1"}
 	active := Unit{Name: "kubelet.service", ActiveState: "active", FileState: "enabled"}
@@ -38,6 +40,7 @@ func TestKubelet(t *testing.T) {
 		{"ended", gone, Unit{Name: "kubelet.service", ActiveState: "activating", FileState: "enabled"}, ok, health.Failing, kubeletDown, "kubelet.service is activating"},
 		{"stopped", gone, Unit{Name: "kubelet.service", ActiveState: "inactive", FileState: "enabled"}, ok, health.Failing, kubeletStopped, "somebody stopped it"},
 		{"masked", gone, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "masked"}, ok, health.Failing, kubeletStopped, "(masked)"},
+		{"ended just now", Kubelet{Here: true, Address: "127.0.0.1:1", PID: 8, Program: "kubelet"}, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "enabled"}, ok, health.Failing, kubeletDown, "kubelet.service is failed"},
 		{"no systemd", gone, Unit{}, ok, health.Failing, kubeletDown, "no kubelet runs"},
 		{"switched off", Kubelet{Here: true, PID: 7, Program: "kubelet"}, active, ok, health.Unknown, unread, "healthzPort: 0"},
 		{"not here", Kubelet{Looked: "no kubelet is installed"}, Unit{}, ok, health.Absent, nil, "no kubelet is installed"},
@@ -46,7 +49,7 @@ func TestKubelet(t *testing.T) {
 			s.set("/healthz", c.reply)
 			deps := Deps{Kubelet: func() Kubelet { return c.kubelet }, Unit: func(context.Context, int, string) (Unit, error) { return c.unit, nil }}
 			l := kubeletLooker{version: programVersion{paths: []string{"/nowhere"}}}
-			want(t, judgeKubelet(l.look(t.Context(), deps, Config{Timeout: 250 * time.Millisecond}, time.Now())), c.status, c.reason, c.message)
+			want(t, judgeKubelet(l.look(t.Context(), deps, n.cfg, time.Now())), c.status, c.reason, c.message)
 		})
 	}
 }
@@ -63,7 +66,7 @@ func TestKubeletRestarts(t *testing.T) {
 	now := time.Now()
 	see := func() health.Finding {
 		now = now.Add(unitEvery)
-		return judgeKubelet(l.look(t.Context(), deps, Config{Timeout: time.Second}, now))
+		return judgeKubelet(l.look(t.Context(), deps, Config{Timeout: time.Second, Proc: "/proc"}, now))
 	}
 	unit.Restarts = 90 // long ago
 	want(t, see(), health.OK, nil, "")
