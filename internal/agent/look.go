@@ -58,7 +58,7 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	network, networkLooks := netcheck.Look(ctx, networkConfig(c, node), netcheck.Deps{})
 	board.Publish(networkLooks...)
 	board.Publish(lookCerts(ctx, c, facts)...)
-	board.Publish(lookMachine(c, facts, network.Backend != "")...)
+	board.Publish(lookMachine(ctx, c, facts, network.Backend != "")...)
 	vip, vipLooks := lookVIP(ctx, c, store, facts)
 	board.Publish(vipLooks...)
 	board.Publish(health.Look{Of: agentConfig, Findings: []health.Finding{lookConfig(s)}})

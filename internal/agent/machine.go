@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
@@ -22,8 +24,8 @@ func (a *agent) wireMachine(facts *facts) {
 	a.wakes = append(a.wakes, a.machine.Wake)
 }
 
-func lookMachine(c config.Config, facts *facts, flannel bool) []health.Look {
-	return machine.Look(machineConfig(c), machine.Deps{
+func lookMachine(ctx context.Context, c config.Config, facts *facts, flannel bool) []health.Look {
+	return machine.Look(ctx, machineConfig(c), machine.Deps{
 		Kubelet: func() machine.Kubelet { return kubeletWants(facts.get(), flannel) },
 		Folders: func() []machine.Folder { return folders(c, facts.get()) },
 	})

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,13 +24,20 @@ const (
 type clock struct {
 	maxError time.Duration
 	offset   time.Duration // what is still to be slewed; some services slew in other ways and leave 0
+	told     bool          // systemd-timedated told instead: nothing above is known, only whether somebody sets the clock
+	set      bool
 	err      error
 }
 
-func readClock() clock {
+func readClock(ctx context.Context, asked *timedate) clock {
 	var t unix.Timex // Modes 0: nothing is set
 	if _, err := unix.Adjtimex(&t); err != nil {
-		return clock{err: fmt.Errorf("adjtimex: %w", err)}
+		// The unit of companion has no system call of clocks: each can set one too.
+		set, askErr := asked.get(ctx)
+		if askErr != nil {
+			return clock{err: errors.Join(fmt.Errorf("adjtimex: %w", err), askErr)}
+		}
+		return clock{told: true, set: set}
 	}
 	unit := time.Microsecond
 	if t.Status&unix.STA_NANO != 0 {
@@ -40,6 +49,12 @@ func readClock() clock {
 func judgeClock(c clock, most time.Duration) health.Finding {
 	if c.err != nil {
 		return unknown(reasonClockUnread, c.err)
+	}
+	if c.told {
+		if !c.set {
+			return failing(reasonUnsynchronised, "no time service sets the clock, says systemd-timedated")
+		}
+		return fine("set by a time service, says systemd-timedated")
 	}
 	evidence := []health.Pair{{Key: "maxError", Value: c.maxError.String()}, {Key: "offset", Value: c.offset.String()}}
 	switch {

@@ -7,7 +7,7 @@ var (
 		"Certificates, leases and etcd need one time on all nodes."}
 	reasonSourceLost  = &health.Reason{Name: "SourceLost", Fix: "The time service has not set the clock for hours: `chronyc sources` or `timedatectl timesync-status` shows which server does not answer (UDP port 123)."}
 	reasonOffset      = &health.Reason{Name: "OffsetLarge", Fix: "The clock is being pulled right, slowly: `chronyc tracking` shows how far it is off. `chronyc makestep` sets it at once; stop etcd's pod before a large step."}
-	reasonClockUnread = &health.Reason{Name: "NotAllowed", Fix: "The kernel did not tell of its clock: the unit must allow the system call adjtimex (reading it needs no capability)."}
+	reasonClockUnread = &health.Reason{Name: "NotAllowed", Fix: "Neither the kernel nor systemd-timedated told of the clock: let D-Bus start it (`timedatectl` shows what it says), or allow the unit the system call adjtimex."}
 
 	reasonInotifyUsedUp = &health.Reason{Name: "UsedUp", Fix: "Raise fs.inotify.max_user_instances (`sysctl -w fs.inotify.max_user_instances=1024`, and a file in /etc/sysctl.d): a kubelet, a runtime or a shim that starts now fails with \"too many open files\"."}
 	reasonInotifyFew    = &health.Reason{Name: "FewLeft", Fix: "Raise fs.inotify.max_user_instances before the last one is taken (`sysctl -w fs.inotify.max_user_instances=1024`, and a file in /etc/sysctl.d)."}

@@ -31,6 +31,8 @@ func TestClock(t *testing.T) {
 		{"not set for hours", clock{maxError: 5 * time.Second}, "failing/SourceLost"},
 		{"behind", clock{maxError: time.Millisecond, offset: -300 * time.Millisecond}, "failing/OffsetLarge"},
 		{"ahead", clock{maxError: time.Millisecond, offset: 100 * time.Millisecond}, "failing/OffsetLarge"},
+		{"told that it is set", clock{told: true, set: true}, "ok"},
+		{"told that it is not", clock{told: true}, "failing/NotSynchronised"},
 		{"refused", clock{err: errors.New("adjtimex: operation not permitted")}, "unknown/NotAllowed"},
 	} {
 		if got := short(judgeClock(tt.c, 100*time.Millisecond)); got != tt.want {

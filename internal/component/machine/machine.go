@@ -16,11 +16,12 @@ import (
 
 // Machine looks at the machine again and again.
 type Machine struct {
-	cfg   func() Config
-	deps  Deps
-	board *health.Board
-	disks disks
-	loop  *reconcile.Loop
+	cfg      func() Config
+	deps     Deps
+	board    *health.Board
+	disks    disks
+	timedate timedate
+	loop     *reconcile.Loop
 }
 
 // New makes a Machine that does nothing until its Task runs. cfg is called once a look; the board must know Conditions.
@@ -38,19 +39,19 @@ func (m *Machine) Task() *reconcile.Loop { return m.loop }
 // Wake looks as soon as may be. It never blocks.
 func (m *Machine) Wake() { m.loop.Wake() }
 
-func (m *Machine) pass(context.Context) (time.Time, error) {
+func (m *Machine) pass(ctx context.Context) (time.Time, error) {
 	cfg := m.cfg().filled()
 	began := time.Now()
-	m.board.Publish(looks(cfg, m.deps, &m.disks)...)
+	m.board.Publish(looks(ctx, cfg, m.deps, &m.disks, &m.timedate)...)
 	return began.Add(cfg.CheckFrequency), nil
 }
 
 // Look looks once; it changes and keeps nothing.
-func Look(cfg Config, deps Deps) []health.Look {
-	return looks(cfg.filled(), deps, &disks{})
+func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
+	return looks(ctx, cfg.filled(), deps, &disks{}, &timedate{})
 }
 
-func looks(cfg Config, deps Deps, d *disks) []health.Look {
+func looks(ctx context.Context, cfg Config, deps Deps, d *disks, asked *timedate) []health.Look {
 	var k Kubelet
 	if deps.Kubelet != nil {
 		k = deps.Kubelet()
@@ -60,7 +61,7 @@ func looks(cfg Config, deps Deps, d *disks) []health.Look {
 	}
 	swaps, err := readSwaps(cfg)
 	return []health.Look{
-		look(clockCondition, judgeClock(readClock(), cfg.ClockOffset)),
+		look(clockCondition, judgeClock(readClock(ctx, asked), cfg.ClockOffset)),
 		look(filesystemsCondition, lookDisks(cfg, deps, d)...),
 		look(inotifyCondition, judgeInotify(tryInotify(), readSetting(cfg, "fs.inotify.max_user_instances").value)),
 		look(kernelCondition, lookKernel(cfg, k)...),

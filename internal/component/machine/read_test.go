@@ -150,7 +150,7 @@ func TestDeadMount(t *testing.T) {
 // TestThisMachine asks the kernel itself: the numbers are what they are, and every condition is answered.
 func TestThisMachine(t *testing.T) {
 	folder := t.TempDir()
-	got := Look(Config{}, Deps{
+	got := Look(t.Context(), Config{}, Deps{
 		Kubelet: func() Kubelet { return Kubelet{Here: true, FailSwapOn: true} },
 		Folders: func() []Folder { return []Folder{{"test", folder}, {"none", folder + "/none"}} },
 	})
@@ -190,6 +190,6 @@ func BenchmarkLook(b *testing.B) {
 	}
 	var d disks
 	for b.Loop() {
-		looks(Config{}.filled(), deps, &d)
+		looks(b.Context(), Config{}.filled(), deps, &d, &timedate{})
 	}
 }

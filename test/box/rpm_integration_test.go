@@ -1,0 +1,94 @@
+//go:build integration
+
+package box
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// TestRPM takes the .rpm through its life in a root with rpm and a stand-in for Fedora's systemd package. The same steps refuse a package whose
+// scriptlets are wrong.
+func TestRPM(t *testing.T) {
+	t.Parallel()
+	n := boot(t, "rpm")
+	for _, name := range []string{"systemd.spec", "systemd-update-helper"} {
+		n.copy("testdata/fedora/"+name, "/root/rpmbuild/SOURCES/"+name, 0o644)
+	}
+	n.sh("rpmbuild -bb --quiet /root/rpmbuild/SOURCES/systemd.spec && rpm --initdb && rpm -U --force /root/rpmbuild/RPMS/noarch/systemd-252-*.rpm")
+	old, fresh := n.give(olderTree(t).rpm), n.give(thisTree(t).rpm)
+	for _, s := range rpmSteps(old, fresh) {
+		t.Run(s.name, func(t *testing.T) {
+			if err := n.in(t).expect(s.script); err != nil {
+				t.Fatalf("%v\n%s", err, n.in(t).sh("journalctl --no-pager -u nodeagent.service | tail -20"))
+			}
+		})
+	}
+
+	n = n.in(t)
+	n.sh("rm -rf /etc/nodeagent /var/lib/nodeagent /run/nodeagent")
+	wrong := n.give(wrongRPM(t))
+	for _, s := range rpmSteps(old, wrong) {
+		t.Run("broken/"+s.name, func(t *testing.T) {
+			if err := n.in(t).expect(s.script); err == nil {
+				t.Error("nothing wrong is seen of a package with wrong scriptlets")
+			} else {
+				t.Log(err)
+				t.Log(n.in(t).try("journalctl --no-pager -u nodeagent.service | tail -12; ls -la /run/nodeagent"))
+			}
+		})
+		if s.name == "install" { // the next steps start from a package that is there
+			n.sh("rpm -q nodeagent >/dev/null || rpm -i " + old + "; systemctl enable --now nodeagent")
+		}
+	}
+}
+
+type rpmStep struct{ name, script string }
+
+// rpmSteps follow one another: the newer package alone, then the older one and the upgrade to the newer, then its end.
+func rpmSteps(old, fresh string) []rpmStep {
+	return []rpmStep{
+		{"install", `rpm -i ` + fresh + `; [ "$(systemctl is-enabled nodeagent)" = disabled ]; ! systemctl --quiet is-active nodeagent
+			getent group nodeagent; /usr/libexec/nodeagent/nodeagent-check none || [ $? = 2 ]; [ "$(readlink -f /usr/libexec/nodeagent/nodeagent-check)" = /usr/libexec/keepalived/nodeagent-check ]
+			rpm -V nodeagent; rpm -e nodeagent`},
+		{"upgrade", `rpm -q nodeagent >/dev/null || rpm -i ` + old + `; systemctl enable --now --quiet nodeagent; echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml
+			nodeagent mute NetworkReady --for 1h; systemctl show -P MainPID nodeagent >/run/before
+			rpm -U ` + fresh + `; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ]; nodeagent status | grep -q '9.9.9 up'
+			grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; systemctl --quiet is-enabled nodeagent`},
+		{"refused upgrade", `echo 'noSuchKey: 1' >/etc/nodeagent/config.d/90-test.yaml; systemctl show -P MainPID nodeagent >/run/before
+			rpm -U --oldpackage --replacepkgs ` + fresh + ` 2>&1 | tee /run/said; grep -q 'THE OLD AGENT RUNS ON' /run/said; grep -q noSuchKey /run/said
+			[ "$(systemctl show -P MainPID nodeagent)" = "$(cat /run/before)" ]; rm /etc/nodeagent/config.d/90-test.yaml`},
+		{"erase", `mkdir -p /etc/keepalived; nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 >/etc/keepalived/keepalived.conf
+			rpm -e nodeagent >/run/said 2>&1; grep -q 'WARNING: keepalived' /run/said; ! systemctl --quiet is-active nodeagent; ! [ -e /usr/bin/nodeagent ]
+			[ -e /var/lib/nodeagent/instance.json ]; grep -q 30s /etc/nodeagent/config.yaml.rpmsave`},
+	}
+}
+
+// wrongRPM is this tree's package with scriptlets that do what they must not.
+func wrongRPM(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	command(t, nil, "sh", "-c", "git ls-files -z --cached --others --exclude-standard 2>/dev/null | xargs -0 cp --parents -t "+dir+" || cp -r . "+dir)
+	for name, script := range map[string]string{
+		"post":   "#!/bin/sh\nsystemd-sysusers nodeagent.conf\nsystemctl daemon-reload\nif [ \"$1\" -eq 1 ]; then systemctl enable --now nodeagent.service; fi\n",
+		"preun":  "#!/bin/sh\nexit 0\n",
+		"postun": "#!/bin/sh\nexit 0\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "packaging/scripts/rpm", name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(dir, "out")
+	command(t, []string{"VERSION=9.9.9", "FORMATS=rpm", "ARCHES=" + runtime.GOARCH, "OUT=" + out, "SOURCE_DATE_EPOCH=1800000001"}, filepath.Join(dir, "scripts/package.sh"))
+	found, err := filepath.Glob(filepath.Join(out, "*.rpm"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%q, %v", found, err)
+	}
+	wrong := filepath.Join(out, "wrong.rpm") // another name than the good one's: see give
+	if err := os.Rename(found[0], wrong); err != nil {
+		t.Fatal(err)
+	}
+	return wrong
+}
