@@ -135,12 +135,17 @@ var NetworkFilter = &health.Condition{
 }
 
 // Reasons of FlannelConflicts.
-var managed = &health.Reason{Name: "Managed", Fix: "Tell the program to leave flannel.*, cni0 and veth* alone; docs/flannel.md has the lines for each one."}
+var (
+	managed       = &health.Reason{Name: "Managed", Fix: "Tell the program to leave flannel*, cni0 and veth* alone: for NetworkManager unmanaged-devices in /etc/NetworkManager/conf.d, for systemd-networkd a .network file that comes first, with Unmanaged=yes. docs/flannel.md has the lines."}
+	foreignRoutes = &health.Reason{Name: "ForeignRoutes", Fix: "ManageForeignRoutes=no in [Network] of /etc/systemd/networkd.conf.d/flannel.conf, then `systemctl restart systemd-networkd` while nothing else is wrong."}
+	zoneDrops     = &health.Reason{Name: "ZoneDrops", Fix: "`firewall-cmd --permanent --zone=trusted --add-source=NETWORK` with Flannel's network, and `firewall-cmd --reload`; docs/flannel.md says more."}
+	flushes       = &health.Reason{Name: "FlushesRules", Fix: "FlushAllOnReload=no in /etc/firewalld/firewalld.conf, or FirewallBackend=nftables, then `systemctl restart firewalld`."}
+)
 
 // FlannelConflicts warns of programs that are known to break Flannel.
 var FlannelConflicts = &health.Condition{
 	Name: "FlannelConflicts", Help: "No network manager or firewall on this node is set up to take Flannel's devices or rules away.", Impact: health.Notice, Max: 8,
-	Reasons: []*health.Reason{managed, unreadable},
+	Reasons: []*health.Reason{managed, foreignRoutes, zoneDrops, flushes, unreadable},
 }
 
 // Conditions are what this package publishes.

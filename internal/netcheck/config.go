@@ -28,6 +28,7 @@ type Config struct {
 	ProbeWindow      int           // probes that loss is counted over; 0: 30
 	MaxProbed        int           // peers probed in one round; above it a part that rotates; 0: 64
 
+	root  string        // for tests: where the files of network managers and firewalld are looked for; empty: /
 	young time.Duration // for tests: how long a flanneld that has started is left alone; 0: youngFlanneld
 }
 
@@ -43,6 +44,7 @@ func (c Config) filled() Config {
 	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, time.Second)
 	c.ProbeWindow = cmp.Or(c.ProbeWindow, 30)
 	c.MaxProbed = cmp.Or(c.MaxProbed, 64)
+	c.root = cmp.Or(c.root, "/")
 	c.young = cmp.Or(c.young, youngFlanneld)
 	return c
 }

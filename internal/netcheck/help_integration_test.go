@@ -20,7 +20,7 @@ import (
 func configOf(h *netlab.Host) Config {
 	return Config{
 		Netns: h.Netns, SubnetEnv: filepath.Join(h.Dir, "flannel/subnet.env"), CNIConfDir: filepath.Join(h.Dir, "cni"), CNIDataDir: filepath.Join(h.Dir, "networks"),
-		ProbeInterval: 200 * time.Millisecond, ProbeTimeout: 150 * time.Millisecond, FullSizeInterval: time.Millisecond,
+		root: h.Dir, ProbeInterval: 200 * time.Millisecond, ProbeTimeout: 150 * time.Millisecond, FullSizeInterval: time.Millisecond,
 	}
 }
 

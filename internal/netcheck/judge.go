@@ -32,7 +32,7 @@ func judgePicture(cfg Config, n *Network, p picture) verdicts {
 	judgeBridge(v, n, p)
 	judgeSysctls(v, n, p)
 	judgeFilter(v, n, p)
-	judgeManagers(v, n)
+	judgeManagers(v, n, p)
 	return v
 }
 
@@ -153,16 +153,4 @@ func judgeTwice(n *Network, p picture) (health.Finding, bool) {
 		}
 	}
 	return f.finding("subnet", ""), f.reason != nil
-}
-
-func judgeManagers(v verdicts, n *Network) {
-	if len(n.Managers) == 0 {
-		v.add(FlannelConflicts, health.Finding{Status: health.OK})
-	}
-	for _, m := range n.Managers {
-		var f faults
-		f.add(managed, "", "", "%s", m.Problem)
-		f.note("file", m.File)
-		v.add(FlannelConflicts, f.finding(m.Name, ""))
-	}
 }

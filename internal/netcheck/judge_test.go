@@ -144,7 +144,6 @@ func TestJudge(t *testing.T) {
 			n.Neighbours, n.FDB = nil, nil
 			n.Routes = []Route{n.Routes[0], {Dst: p("10.244.2.0/24"), Gateway: ip("192.168.1.2"), Link: 2, Table: 254, Type: 1}}
 		}},
-		{name: "a network manager", change: func(n *Network) { n.Managers = []NetManager{{Name: "NetworkManager", Problem: "manages flannel.1"}} }, want: []string{"FlannelConflicts/NetworkManager Managed"}},
 	} {
 		n := sample()
 		c.change(&n)

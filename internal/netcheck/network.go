@@ -28,6 +28,7 @@ const (
 	PartLeases     Part = "leases"
 	PartFilter     Part = "nftables"
 	PartNodes      Part = "nodes"
+	PartManagers   Part = "managers"
 )
 
 // Network is all that one read saw: plain data, comparable by reflect.DeepEqual and serialisable as JSON. What could not be read is empty,

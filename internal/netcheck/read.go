@@ -26,7 +26,9 @@ func read(ctx context.Context, cfg Config, nodes func(context.Context) ([]Node, 
 		}
 		n.Nodes = list
 	}
-	n.Managers = readManagers(cfg)
+	if absent(&n) == "" {
+		readManagers(cfg, &n)
+	}
 	return n
 }
 
