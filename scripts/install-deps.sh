@@ -116,6 +116,10 @@ if [ "$1" = test ]; then
 	# The box of test/box: a root from the machine's own sources, booted with systemd.
 	want mmdebstrap have mmdebstrap
 	want systemd-container have systemd-nspawn
+	# The packages, and what their distributions say of them.
+	want lintian have lintian
+	want rpmlint have rpmlint
+	want rpm have rpm
 	# The race detector links with the C compiler.
 	want gcc c_compiler
 	want libc6-dev c_headers

@@ -1,3 +1,7 @@
-// Package box installs the agent's unit of the run profile in a Debian with the real systemd and plays the suite of package pods there: what a
-// unit's sandbox takes from the agent is seen by what becomes of its pods.
+// Package box installs the packages of this tree in Debian roots with the real systemd (internal/lab/box) and plays what a node sees of them:
+// the service (TestService), the .deb's life from install to purge with pods and a VIP (TestLife), the .rpm's (TestRPM), what the linters say
+// (TestLint), a runtime's restart (TestRepair), and the suite of package pods in the run profile (TestRunProfile). Each check has a broken
+// package that it must refuse.
+//
+// The older package, from which is upgraded, is built from this repository's history once and kept in the cache of roots.
 package box

@@ -4,6 +4,7 @@ package box
 
 import (
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -118,7 +119,16 @@ func breakDeb(t *testing.T, deb string, b broken) string {
 	return out
 }
 
+// atOnce is how many tests run side by side: they wait for systemd and for clocks more than they work.
+const atOnce = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", atOnce)
+	}
 	code := m.Run()
 	if built.new.deb != "" {
 		os.RemoveAll(filepath.Dir(built.new.deb))

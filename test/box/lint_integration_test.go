@@ -1,0 +1,40 @@
+//go:build integration
+
+package box
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// TestLint: Debian's and rpm's own linters find nothing that has no reason beside it, and find what is broken.
+func TestLint(t *testing.T) {
+	t.Parallel()
+	lintian := func(deb string) error { return lint(t, "lintian", "--allow-root", "--fail-on", "error,warning", deb) }
+	if err := lintian(thisTree(t).deb); err != nil {
+		t.Error(err)
+	}
+	if err := lintian(breakDeb(t, thisTree(t).deb, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil {
+		t.Error("lintian is content with a package without a copyright")
+	}
+	if err := lint(t, "rpmlint", "--config", "../../packaging/rpmlint.toml", thisTree(t).rpm); err != nil {
+		t.Error(err)
+	}
+	if err := lint(t, "rpmlint", thisTree(t).rpm); err == nil {
+		t.Error("rpmlint has nothing to say: the filters are of no use")
+	}
+}
+
+func lint(t *testing.T, name string, args ...string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
