@@ -46,7 +46,6 @@ keepalive: {configFile: %[1]s/keepalived.conf}
 		return nil, err
 	}
 	agent := exec.CommandContext(ctx, o.agent, "--config", config, "run")
-	agent.Stderr = os.Stderr
 	if err := agent.Start(); err != nil {
 		return nil, err
 	}
@@ -129,18 +128,21 @@ func load(ctx context.Context, socket string, pid int) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	held := make([]net.Conn, 0, silent)
+	held := make([]int, 0, silent)
 	defer func() {
-		for _, c := range held {
-			c.Close()
+		for _, fd := range held {
+			_ = syscall.Close(fd)
 		}
 	}()
-	for range silent {
-		c, err := net.Dial("unix", socket)
+	for range silent { // plain descriptors: they cost the measuring side nothing
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err == nil {
+			held = append(held, fd)
+			err = syscall.Connect(fd, &syscall.SockaddrUnix{Name: socket})
+		}
 		if err != nil {
 			return nil, fmt.Errorf("after %d silent connections: %w", len(held), err)
 		}
-		held = append(held, c)
 	}
 	beside, err := crowd(ctx, socket)
 	if err != nil {
