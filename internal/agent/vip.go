@@ -17,6 +17,7 @@ import (
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
 	"nodeagent/internal/keepalive"
+	"nodeagent/internal/keepalive/dump"
 	"nodeagent/internal/keepalive/haproxy"
 	"nodeagent/internal/keepalive/lint"
 	"nodeagent/internal/keepalive/wire"
@@ -29,6 +30,7 @@ type vip struct {
 	balancer  *haproxy.Balancer
 	wire      *wire.Wire
 	conf      *vrrpConf
+	dump      *dump.Dump
 }
 
 // defaultPolicy is the verdict of a node that configures none.
@@ -47,8 +49,9 @@ func (a *agent) wireVIP(facts *facts) {
 	v.wire = wire.New(func() wire.Config {
 		return wire.Config{Own: v.own, Interval: time.Second, ProbeInterval: a.config().Keepalive.ProbeInterval}
 	}, a.board, a.log)
+	v.dump = dump.New(dump.Deps{Enabled: func() bool { return a.config().Keepalive.JSONDump }, Running: v.running, Tracked: v.tracked}, a.board, a.log)
 	a.vip = v
-	a.wakes = append(a.wakes, v.keepalive.Wake, v.balancer.Wake, v.wire.Wake, conf.loop.Wake)
+	a.wakes = append(a.wakes, v.keepalive.Wake, v.balancer.Wake, v.wire.Wake, conf.loop.Wake, v.dump.Wake)
 }
 
 func (v *vip) tasks() []Task {
@@ -59,11 +62,11 @@ func (v *vip) tasks() []Task {
 	for _, t := range v.balancer.Tasks() {
 		out = append(out, t)
 	}
-	return append(out, v.wire, v.conf.loop)
+	return append(out, v.wire, v.conf.loop, v.dump)
 }
 
 func vipConditions() []*health.Condition {
-	return slices.Concat(keepalive.Conditions(), haproxy.Conditions(), wire.Conditions(), lint.Conditions())
+	return slices.Concat(keepalive.Conditions(), haproxy.Conditions(), wire.Conditions(), lint.Conditions(), dump.Conditions())
 }
 
 func verdictDir(c config.Config) string { return filepath.Join(c.RunDir, "verdict") }

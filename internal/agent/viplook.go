@@ -6,6 +6,7 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/keepalive"
+	"nodeagent/internal/keepalive/dump"
 	"nodeagent/internal/keepalive/haproxy"
 	"nodeagent/internal/keepalive/lint"
 	"nodeagent/internal/keepalive/wire"
@@ -24,6 +25,9 @@ func lookVIP(ctx context.Context, c config.Config, store peekStore, facts *facts
 	looks = append(append(looks, balancer...), lintLook(l))
 	for _, w := range wire.Conditions() {
 		looks = append(looks, health.Look{Of: w, Findings: []health.Finding{{Status: health.Absent, Message: "the daemon listens to the wire, and none runs"}}})
+	}
+	for _, d := range dump.Conditions() {
+		looks = append(looks, health.Look{Of: d, Findings: []health.Finding{{Status: health.Absent, Message: "the daemon asks keepalived, and none runs"}}})
 	}
 	return v, looks
 }

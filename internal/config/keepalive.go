@@ -14,6 +14,9 @@ type Keepalive struct {
 	Peers []string `yaml:"peers" form:"url"`
 	// How often another owner of a VIP that this node holds is looked for, by ARP and ND.
 	ProbeInterval time.Duration `yaml:"probeInterval" range:"1s..1h"`
+	// Ask keepalived once a minute, by a signal, what it tracks (its JSON dump in /tmp). A packaged agent has a /tmp of its own: it needs
+	// PrivateTmp=no in a drop-in of its unit.
+	JSONDump bool `yaml:"jsonDump"`
 	// The local balancer.
 	HAProxy HAProxy `yaml:"haproxy"`
 	// What makes this node fit for a VIP, by the name of the verdict. Empty: one, vip, with two tiers: the balancer

@@ -47,6 +47,7 @@ keepalive:
   notifyFifo: /run/ka.fifo
   checkFrequency: 1s
   probeInterval: 20s
+  jsonDump: true
   peers: ["http://10.0.0.2:10071", https://node3:10071/]
   haproxy: {configFile: /etc/ha.cfg, socket: /run/ha.sock, port: 8443, checkFrequency: 2s, timeout: 500ms}
   policies:

@@ -22,6 +22,7 @@ type Described struct {
 	Peers     []netip.Addr   // unicast_peer; empty: multicast
 	Verdicts  []string       // names of the agent's verdicts that it tracks, by file or by a script that asks the agent
 	Process   bool           // it tracks a process called comm
+	Script    bool           // it tracks a script that asks the agent
 }
 
 // Describe reads what a configuration with its includes says about its instances. comm is the agent's own name in /proc/PID/comm. Mistakes are
@@ -76,6 +77,7 @@ func (d *Described) track(t Track, comm, dir string) {
 		}
 	case kindScript:
 		name = asked(t.Check.Node.Get("script").fields())
+		d.Script = d.Script || name != ""
 	}
 	if name != "" && !slices.Contains(d.Verdicts, name) {
 		d.Verdicts = append(d.Verdicts, name)

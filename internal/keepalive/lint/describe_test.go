@@ -46,7 +46,7 @@ vrrp_instance B { virtual_router_id $X }
 	want := []Described{
 		{Name: "A", Interface: "eth0", VRID: 7, Priority: 100, Version: 3, Advert: 200 * time.Millisecond, VIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.100/24")},
 			Excluded: []netip.Prefix{netip.MustParsePrefix("fd00::1/128")}, Source: netip.MustParseAddr("10.0.0.1"), Peers: []netip.Addr{netip.MustParseAddr("10.0.0.2")},
-			Verdicts: []string{"api", "vip"}, Process: true},
+			Verdicts: []string{"api", "vip"}, Process: true, Script: true},
 		{Name: "B", Priority: 100, Version: 3, Advert: time.Second},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
