@@ -197,7 +197,7 @@ func (a *agent) wireRun(c config.Config, facts *facts) error {
 		return err
 	}
 	a.pods = runPods{p: p, gate: gate, shutdown: &shutdown{
-		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: p.ShutdownTime,
+		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: func() time.Duration { return a.vip.keepalive.LeaveTime() + p.ShutdownTime() },
 		prepare: []func(context.Context){a.vip.leave(a.log)}, stop: p.Shutdown,
 		stay: func() { a.vip.keepalive.Stay(); p.Stay() },
 	}}

@@ -37,6 +37,15 @@ func (k *Keepalive) Leave(ctx context.Context) error {
 	return nil
 }
 
+// LeaveTime is how long Leave may take: 0 where no instance follows a verdict of ours.
+func (k *Keepalive) LeaveTime() time.Duration {
+	instances, _ := k.vrrp.shown.Get()
+	if slices.ContainsFunc(instances, func(i InstanceView) bool { return i.Tracked }) {
+		return leaveWait
+	}
+	return 0
+}
+
 // Stay takes Leave back: the node does not go down after all.
 func (k *Keepalive) Stay() {
 	k.departing.Store(nil)

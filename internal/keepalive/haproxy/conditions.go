@@ -17,7 +17,7 @@ var (
 	reasonSocketDenied = &health.Reason{Name: "SocketDenied", Fix: "Run the agent as root or in the socket's group, and give the socket at least `level user`: `stats socket PATH mode 660 level user` in the global section."}
 	reasonSocketError  = &health.Reason{Name: "SocketError", Fix: "The message is the runtime socket's own. `echo 'show info' | socat - UNIX-CONNECT:PATH` asks the same by hand."}
 	reasonForeign      = &health.Reason{Name: "PortHeldByAnother", Fix: "No HAProxy was seen and yet its ports are listened on: `ss -ltnp` shows by whom. If it is another balancer, take away haproxy.cfg " +
-		"or set keepalive.haproxy to off."}
+		"or set conditions.HAProxy.enabled to false."}
 	reasonUnreadable = &health.Reason{Name: "Unreadable", Fix: "Give the agent what the message names: root, CAP_SYS_PTRACE for processes of pods, CAP_DAC_READ_SEARCH for the configuration."}
 
 	reasonServerDown = &health.Reason{Name: "ServerDown", Fix: "This server fails HAProxy's check: see it on its own node. The evidence has the check's result."}
