@@ -31,7 +31,7 @@ var (
 	ruleSyncWeight    = &Rule{"SyncGroupWeight", Error, "Add sync_group_tracking_weight to the group, or take the instance out of it: in a sync group keepalived makes every weight 0, which is FAULT."}
 
 	ruleGap        = &Rule{"WeightBelowGap", Error, "Make the weight larger than the gap to the peer's priority (nodeagent uses 60 for gaps up to 50)."}
-	ruleGapUnsure  = &Rule{"WeightGapUnknown", Unsure, "Lint with the other nodes' files (--others), or make the weight 60 and keep the priorities within 50."}
+	ruleGapUnsure  = &Rule{"WeightGapUnknown", Unsure, "Lint with the other nodes' files (--other), or make the weight 60 and keep the priorities within 50."}
 	ruleWeightZero = &Rule{"WeightZero", Warning, "Give the check a weight: with 0 a failure is FAULT, and a cause that all nodes share leaves no VIP anywhere."}
 	ruleWeightSize = &Rule{"WeightRange", Error, "Use a weight of -253 to 253; 254 for a file or a process."}
 	ruleUndefined  = &Rule{"CheckUndefined", Error, "Declare the check, or correct its name: keepalived passes over a name that it does not know, and the instance is master unchecked."}
