@@ -143,7 +143,7 @@ func parseRouteWhole(b []byte) (r Route, src netip.Addr, mtu int, ok bool) {
 	}
 	r.OnLink = flags&unix.RTNH_F_ONLINK != 0
 	r.Dead = flags&unix.RTNH_F_DEAD != 0
-	r.Dst = netip.PrefixFrom(dst, int(b[1]))
+	r.Dst = netip.PrefixFrom(dst, int(b[1])).Masked() // the kernel's own are; they are compared
 	return r, src, mtu, r.Dst.IsValid()
 }
 
