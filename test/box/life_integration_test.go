@@ -97,7 +97,7 @@ func policy(n node, deb string) error {
 	if _, err := n.install(deb); err != nil {
 		return err
 	}
-	return n.expect("systemctl --quiet is-enabled nodeagent; ! systemctl --quiet is-active nodeagent")
+	return n.expect("systemctl --quiet is-enabled nodeagent; not systemctl --quiet is-active nodeagent")
 }
 
 func masked(n node, deb string) error {
@@ -106,7 +106,7 @@ func masked(n node, deb string) error {
 		if _, err := n.install(deb); err != nil {
 			return err
 		}
-		if err := n.expect(`[ "$(systemctl is-enabled nodeagent)" = masked ]; ! systemctl --quiet is-active nodeagent`); err != nil {
+		if err := n.expect(`[ "$(systemctl is-enabled nodeagent)" = masked ]; not systemctl --quiet is-active nodeagent`); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func disabled(n node, deb string) error {
 	if _, err := n.install(deb); err != nil {
 		return err
 	}
-	return n.expect(`[ "$(systemctl is-enabled nodeagent)" = disabled ]; ! systemctl --quiet is-active nodeagent`)
+	return n.expect(`[ "$(systemctl is-enabled nodeagent)" = disabled ]; not systemctl --quiet is-active nodeagent`)
 }
 
 // keeps installs a package over a running agent and wants the old process to run on, with the reason said.
@@ -189,7 +189,7 @@ func removed(n node, deb string) error {
 			return fmt.Errorf("it does not say %q: %s", want, said)
 		}
 	}
-	return n.expect("! systemctl --quiet is-active nodeagent; ! [ -e /usr/bin/nodeagent ]; grep -q 30s /etc/nodeagent/config.yaml; [ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /var/lib/nodeagent/instance.json ]")
+	return n.expect("not systemctl --quiet is-active nodeagent; not [ -e /usr/bin/nodeagent ]; grep -q 30s /etc/nodeagent/config.yaml; [ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /var/lib/nodeagent/instance.json ]")
 }
 
 // purged: nothing of a package that was used is left.
@@ -217,5 +217,5 @@ func spared(n node, deb string) error {
 	if _, err := n.try("dpkg -P nodeagent"); err != nil {
 		return err
 	}
-	return n.expect("[ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /srv/data/file ]; ! [ -e /etc/nodeagent/config.yaml ]")
+	return n.expect("[ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /srv/data/file ]; not [ -e /etc/nodeagent/config.yaml ]")
 }

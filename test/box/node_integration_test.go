@@ -57,11 +57,16 @@ func (n node) in(t *testing.T) node { return node{n.Box, t, n.patience} }
 // within is the same box with another patience.
 func (n node) within(d time.Duration) node { return node{n.Box, n.t, d} }
 
-// try runs a script in the box, for at most a minute. What it wrote is in the error too.
+// prelude has "not": with "set -e" a command behind a "!" may do as it likes, a function may not.
+const prelude = `not() { ! "$@"; }
+`
+
+// try runs a script in the box, for at most a minute, up to its first command that fails. What it wrote is in the
+// error too.
 func (n node) try(script string) (string, error) {
 	ctx, cancel := context.WithTimeout(n.t.Context(), time.Minute)
 	defer cancel()
-	out, err := n.Run(ctx, "/bin/sh", "-ec", script)
+	out, err := n.Run(ctx, "/bin/sh", "-ec", prelude+script)
 	return strings.TrimSpace(out), err
 }
 

@@ -69,7 +69,7 @@ func TestService(t *testing.T) {
 }
 
 func active(n node) error {
-	return n.until(`systemctl --quiet is-enabled nodeagent && systemctl --quiet is-active nodeagent && nodeagent status | grep -q '9.9.9 up' && [ "$(cat /proc/$(systemctl show -P MainPID nodeagent)/comm)" = nodeagentd ]`)
+	return n.until(`systemctl --quiet is-enabled nodeagent && systemctl --quiet is-active nodeagent && nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true' && [ "$(cat /proc/$(systemctl show -P MainPID nodeagent)/comm)" = nodeagentd ]`)
 }
 
 func wellFormed(n node) error {
@@ -113,7 +113,7 @@ func companion(n node) error {
 
 // group: a member looks and does not act, others do neither.
 func group(n node) error {
-	if _, err := n.try(`runuser -u ann -- nodeagent status | grep -q ' up '; runuser -u ann -- nodeagent events --since 1h >/dev/null`); err != nil {
+	if _, err := n.try(`runuser -u ann -- nodeagent status -o json | tr -d ' \n' | grep -q '"daemon":true'; runuser -u ann -- nodeagent events --since 1h >/dev/null`); err != nil {
 		return err
 	}
 	for _, who := range []string{"ann -- nodeagent mute NetworkReady", "ann -- nodeagent reload", "bob -- nodeagent events", "bob -- nodeagent mute NetworkReady"} {
@@ -135,7 +135,7 @@ func reload(n node) error {
 		f=/etc/nodeagent/config.d/90-test.yaml; p=$(systemctl show -P MainPID nodeagent)
 		echo 'log: {level: debug}' >$f; systemctl reload nodeagent
 		nodeagent config print --running | grep -q 'level: debug'
-		echo 'log: {levell: debug}' >$f; ! systemctl reload nodeagent
+		echo 'log: {levell: debug}' >$f; not systemctl reload nodeagent
 		nodeagent config print --running | grep -q 'level: debug'
 		rm $f; systemctl reload nodeagent
 		nodeagent config print --running | grep -q 'level: info'
@@ -162,7 +162,7 @@ func badFirst(n node) error {
 }
 
 // again waits until systemd has started the agent anew after it ended by itself.
-const again = `[ "$(systemctl show -P ActiveState nodeagent)" != failed ] || exit 3; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ] && nodeagent status | grep -q ' up '`
+const again = `[ "$(systemctl show -P ActiveState nodeagent)" != failed ] || exit 3; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ] && nodeagent status -o json | tr -d ' \n' | grep -q '"daemon":true'`
 
 // killed: another process within moments, on the same folders.
 func killed(n node) error {

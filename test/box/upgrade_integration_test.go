@@ -45,7 +45,7 @@ func upgraded(n node, deb string) error {
 	if _, err := n.install(deb); err != nil {
 		return err
 	}
-	if err := n.within(patience).until("nodeagent status | grep -q '9.9.9 up' && " + runs); err != nil {
+	if err := n.within(patience).until(`nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true' && ` + runs); err != nil {
 		return err
 	}
 	if now := n.sh(containers); now != tasks {
