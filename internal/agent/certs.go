@@ -21,6 +21,7 @@ func certsConfig(c config.Config) certs.Config {
 func (a *agent) wireCerts(facts *facts) {
 	a.certs = certs.New(func() certs.Config { return certsConfig(a.config()) }, certs.Deps{
 		Ports: func() []certs.Port { return ports(a.components.Places(), facts.get()) },
+		Users: func() []certs.User { return users(a.components.Readers()) },
 	}, a.board, a.log)
 	a.wakes = append(a.wakes, a.certs.Wake)
 }
@@ -32,15 +33,26 @@ func (a *agent) certificates() []view.Certificate {
 }
 
 func lookCerts(ctx context.Context, c config.Config, facts *facts) []health.Look {
-	places := component.FindPlaces(componentConfig(c, facts))
-	return certs.Look(ctx, certsConfig(c), certs.Deps{Ports: func() []certs.Port { return ports(places, facts.get()) }})
+	places, readers, _ := component.FindPlaces(componentConfig(c, facts))
+	return certs.Look(ctx, certsConfig(c), certs.Deps{
+		Ports: func() []certs.Port { return ports(places, facts.get()) },
+		Users: func() []certs.User { return users(readers) },
+	})
+}
+
+func users(readers []component.Reader) []certs.User {
+	var out []certs.User
+	for _, r := range readers {
+		out = append(out, certs.User{Component: r.Component, File: r.File, Started: r.Started})
+	}
+	return out
 }
 
 // ports that this node serves with certificates from files.
 func ports(places []component.Place, f kubelet.Facts) []certs.Port {
 	var out []certs.Port
 	for _, p := range places {
-		out = append(out, certs.Port{Component: p.Component, Address: p.Address, File: p.File})
+		out = append(out, certs.Port{Component: p.Component, Address: p.Address, File: p.File, Client: p.Client, ClientKey: p.ClientKey, Path: p.Path})
 	}
 	if f.Running != nil {
 		for _, file := range []string{"/var/lib/kubelet/pki/kubelet-server-current.pem", "/var/lib/kubelet/pki/kubelet.crt"} { // the first is there with serverTLSBootstrap

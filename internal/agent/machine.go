@@ -3,6 +3,9 @@ package agent
 import (
 	"context"
 
+	"cmp"
+
+	"nodeagent/internal/component"
 	"nodeagent/internal/component/machine"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
@@ -19,7 +22,7 @@ func machineConfig(c config.Config) machine.Config {
 func (a *agent) wireMachine(facts *facts) {
 	a.machine = machine.New(func() machine.Config { return machineConfig(a.config()) }, machine.Deps{
 		Kubelet: func() machine.Kubelet { return kubeletWants(facts.get(), a.network.Network().Backend != "") },
-		Folders: func() []machine.Folder { return folders(a.config(), facts.get()) },
+		Folders: func() []machine.Folder { return folders(a.config(), facts.get(), a.components.EtcdFolder()) },
 	}, a.board, a.log)
 	a.wakes = append(a.wakes, a.machine.Wake)
 }
@@ -27,7 +30,10 @@ func (a *agent) wireMachine(facts *facts) {
 func lookMachine(ctx context.Context, c config.Config, facts *facts, flannel bool) []health.Look {
 	return machine.Look(ctx, machineConfig(c), machine.Deps{
 		Kubelet: func() machine.Kubelet { return kubeletWants(facts.get(), flannel) },
-		Folders: func() []machine.Folder { return folders(c, facts.get()) },
+		Folders: func() []machine.Folder {
+			_, _, etcd := component.FindPlaces(componentConfig(c, facts))
+			return folders(c, facts.get(), etcd)
+		},
 	})
 }
 
@@ -39,13 +45,13 @@ func kubeletWants(f kubelet.Facts, flannel bool) machine.Kubelet {
 }
 
 // folders whose file systems must take writes. That of images and containers is the runtime's to tell.
-func folders(c config.Config, f kubelet.Facts) []machine.Folder {
+func folders(c config.Config, f kubelet.Facts, etcd string) []machine.Folder {
 	logs := c.PodLogsDir
 	if f.Installed && f.Config.PodLogsDir != "" {
 		logs = f.Config.PodLogsDir
 	}
 	return []machine.Folder{
-		{What: "etcd", Path: "/var/lib/etcd"}, // kubeadm's
+		{What: "etcd", Path: cmp.Or(etcd, "/var/lib/etcd")}, // kubeadm's
 		{What: "kubelet", Path: "/var/lib/kubelet"},
 		{What: "pod logs", Path: logs},
 		{What: "journal and logs", Path: "/var/log"},
