@@ -46,7 +46,7 @@ func (g *globals) agentOptions() agent.Options {
 }
 
 func (g *globals) configOptions() config.Options {
-	return config.Options{File: g.config, Explicit: g.explicit(), Dir: g.dir(), KnownConditions: conditionNames()}
+	return config.Options{File: g.config, Explicit: g.explicit(), Dir: g.dir(), KnownConditions: conditionNames(), KnownReasons: agent.ConditionReasons()}
 }
 
 // conditionNames of every mode: what a configuration may name does not depend on the mode.

@@ -67,3 +67,14 @@ func conditionNames() []string {
 	}
 	return names
 }
+
+// ConditionReasons are the names of each condition's own reasons, in every mode.
+func ConditionReasons() map[string][]string {
+	out := map[string][]string{}
+	for _, c := range Conditions("run") {
+		for _, r := range c.Reasons {
+			out[c.Name] = append(out[c.Name], r.Name)
+		}
+	}
+	return out
+}

@@ -28,7 +28,7 @@ const configVersion = 1
 
 // loadOptions says where the configuration is read from.
 func (o Options) loadOptions() config.Options {
-	return config.Options{File: o.ConfigFile, Explicit: o.Explicit, Dir: o.ConfigDir, KnownConditions: conditionNames()}
+	return config.Options{File: o.ConfigFile, Explicit: o.Explicit, Dir: o.ConfigDir, KnownConditions: conditionNames(), KnownReasons: ConditionReasons()}
 }
 
 // settings is the configuration in force and how it came to be.
@@ -59,7 +59,7 @@ func Accepted(o Options) (*config.Loaded, bool) {
 		if found, err := state.Peek(dir, "config", configVersion, &raw); err != nil || !found {
 			continue
 		}
-		if l, err := config.FromAccepted(raw, config.Options{KnownConditions: conditionNames()}); err == nil {
+		if l, err := config.FromAccepted(raw, config.Options{KnownConditions: conditionNames(), KnownReasons: ConditionReasons()}); err == nil {
 			return l, true
 		}
 	}

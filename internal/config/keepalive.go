@@ -41,7 +41,7 @@ type HAProxy struct {
 // Policy says what makes this node fit for a VIP; a zero field leaves the default.
 type Policy struct {
 	// The conditions that count, by name, such as {HAProxy: {weight: -120, fault: [Down]}}. Each takes:
-	Counts map[string]Count `yaml:"counts" keys:"condition"`
+	Counts map[string]Count `yaml:"counts" keys:"count"`
 	// How long a better verdict must last before it is given; 5s if not set.
 	Rise time.Duration `yaml:"rise" range:"1ms..1h"`
 	// How long a worse one must last; 2s if not set. FAULT never waits.

@@ -26,6 +26,8 @@ type Options struct {
 	Explicit        bool     // a person named File: then it must exist
 	Dir             string   // folder of further *.yaml files, read after File in lexical order; empty: none
 	KnownConditions []string // names allowed below conditions; nil: any that looks like one
+	// Reasons of each condition, for keepalive.policies.*.counts.*.fault; nil: any that looks like one.
+	KnownReasons map[string][]string
 }
 
 // Origin is where a value comes from. The zero Origin is the default.
@@ -64,6 +66,7 @@ func parse(files []SourceFile, o Options) (*Loaded, []Problem) {
 	c := declared()
 	r := reader{
 		known:    o.KnownConditions,
+		reasons:  o.KnownReasons,
 		origins:  make(map[string]Origin),
 		refused:  make(map[string]bool),
 		defaults: make(map[string]reflect.Value),

@@ -66,6 +66,10 @@ func (p *printer) set(v reflect.Value, path, indent string) {
 // entries prints a map.
 func (p *printer) entries(v reflect.Value, path, indent string) {
 	for _, name := range mapNames(v) {
+		if v.MapIndex(reflect.ValueOf(name)).IsZero() {
+			p.lines = append(p.lines, printed{indent, quoted(name) + ": {}", ""})
+			continue
+		}
 		p.lines = append(p.lines, printed{indent, quoted(name) + ":", ""})
 		p.set(v.MapIndex(reflect.ValueOf(name)), join(path, name), indent+"  ")
 	}

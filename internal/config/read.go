@@ -20,6 +20,7 @@ type reader struct {
 	file     string
 	nodes    int // walked in this file
 	known    []string
+	reasons  map[string][]string
 	origins  map[string]Origin
 	refused  map[string]bool // keys with a value that was not taken
 	defaults map[string]reflect.Value
@@ -109,11 +110,13 @@ type keyKind struct {
 	wrong   string // said of a key that is none
 	fix     string
 	isKnown bool // they are held against Options.KnownConditions
+	keep    bool // an entry that says nothing is one all the same: its defaults are meant
 }
 
 var mapKeys = map[string]keyKind{
-	"condition": {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true},
-	"policy":    {"the name of a verdict", policyNames, "is not the name of a verdict", "names are 1 to 32 small letters, digits and dashes, such as vip", false},
+	"condition": {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true, false},
+	"count":     {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true, true},
+	"policy":    {"the name of a verdict", policyNames, "is not the name of a verdict", "names are 1 to 32 small letters, digits and dashes, such as vip", false, true},
 }
 
 // policyNames are names of files in the verdict folder, which has one of its own called beat.
@@ -143,12 +146,30 @@ func (r *reader) named(n *yaml.Node, v reflect.Value, path string, kind keyKind)
 			one.Set(old)
 		}
 		r.group(e.value, one, join(path, e.name))
-		if !one.IsZero() { // an entry that says nothing is no entry
+		if c, ok := one.Interface().(Count); ok {
+			r.faults(e, join(path, e.name), c.Fault)
+		}
+		if kind.keep || !one.IsZero() {
 			v.SetMapIndex(name, one)
 		}
 	}
 	if v.Len() == 0 {
 		v.SetZero()
+	}
+}
+
+// faults holds the reasons of a count against those that its condition has: one that it never has would never be FAULT.
+func (r *reader) faults(e entry, path string, reasons []string) {
+	known, ok := r.reasons[e.name]
+	for _, reason := range reasons {
+		if !ok || slices.Contains(known, reason) {
+			continue
+		}
+		fix := "it has " + strings.Join(known, ", ")
+		if near := nearest(reason, known); near != "" {
+			fix = "did you mean " + near + "?"
+		}
+		r.problem(e.value, join(path, "fault"), e.name+" has no reason "+shown(reason), fix)
 	}
 }
 

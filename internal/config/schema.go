@@ -68,6 +68,7 @@ type leaf struct {
 	key     string
 	value   reflect.Value
 	restart bool
+	entry   bool // of a map, which sets nothing: its being there is all that it says
 }
 
 // leaves lists every value of c in the struct's order. Of the conditions, only what is set.
@@ -81,14 +82,18 @@ func appendLeaves(list []leaf, v reflect.Value, path string, restart bool) []lea
 			list = appendLeaves(list, fv, key, restart)
 		case reflect.Map:
 			for _, name := range mapNames(fv) {
-				for _, l := range appendLeaves(nil, fv.MapIndex(reflect.ValueOf(name)), join(key, name), restart) {
-					if !l.value.IsZero() {
+				one := fv.MapIndex(reflect.ValueOf(name))
+				if one.IsZero() {
+					list = append(list, leaf{join(key, name), one, restart, true})
+				}
+				for _, l := range appendLeaves(nil, one, join(key, name), restart) {
+					if l.entry || !l.value.IsZero() {
 						list = append(list, l)
 					}
 				}
 			}
 		default:
-			list = append(list, leaf{key, fv, restart})
+			list = append(list, leaf{key, fv, restart, false})
 		}
 	}
 	return list
