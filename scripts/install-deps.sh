@@ -104,6 +104,7 @@ want crun have crun
 want containernetworking-plugins cni_plugins
 if [ "$1" = test ]; then
 	want prometheus have promtool
+	want prometheus-node-exporter have prometheus-node-exporter
 	want chromium have chromium
 	want docker-registry have docker-registry
 	want keepalived have keepalived

@@ -65,7 +65,7 @@ func New(s Sources) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
-		m.cri.duration, m.cri.errors, m.peerRTT, m.answers,
+		m.cri.duration, m.cri.requests, m.cri.errors, m.peerRTT, m.answers,
 		&node{parts: parts(s), onError: m.failed},
 	)
 	return m

@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -251,7 +252,7 @@ func TestSeriesBudget(t *testing.T) {
 	s := healthy()
 	s.OnError = func(err error) { t.Error(err) }
 	m := New(s)
-	for _, method := range criMethods() {
+	for _, method := range slices.Collect(maps.Keys(criKinds())) {
 		m.ObserveCRI(method, time.Millisecond, "OK")
 	}
 	all := scrape(t, m, "")
@@ -459,7 +460,7 @@ func TestCRIHistogramIsNativeToo(t *testing.T) {
 	t.Error("no histogram")
 }
 
-// Every phase of the view has its series from the start.
+// Every phase of the view is known here.
 func TestPhasesAreTheViews(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "view", "view.go"), nil, 0)
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 )
 
 var (
-	podsDesc        = desc("static_pods", "Static pods by phase.", "phase")
+	podsDesc        = desc("static_pods", "Static pods by phase. A phase that no pod is in has no series.", "phase")
 	podsDroppedDesc = desc("static_pods_dropped", "Static pods with no series of their own because there are more than 110; those that run are left out first.")
 	runningDesc     = desc("static_pod_running", "Whether a static pod runs with all its containers: 1, 0, or -1 where it could not be found out.", "namespace", "pod")
 	readyDesc       = desc("static_pod_ready", "Whether a static pod runs and its readiness probes pass: 1, 0, or -1 where it could not be found out.", "namespace", "pod")
@@ -29,7 +29,7 @@ var (
 	exitDesc        = desc("static_pod_last_exit_code", "Exit code of a container's last end; none before the first.", "namespace", "pod", "container")
 )
 
-// phases are all of the view's, so that each has a series from the start.
+// phases are all of the view's.
 func phases() []string {
 	return []string{
 		view.PhasePending, view.PhasePulling, view.PhaseInit, view.PhaseRunning, view.PhaseNotReady, view.PhaseStopped, view.PhaseRestarting, view.PhaseBackOff, view.PhaseCrashLoop,
@@ -52,7 +52,9 @@ func podSamples(s *samples, all []view.Pod, now time.Time) {
 		count[phase]++
 	}
 	for _, phase := range phases() {
-		s.gauge(podsDesc, float64(count[phase]), phase)
+		if n := count[phase]; n > 0 {
+			s.gauge(podsDesc, float64(n), phase)
+		}
 	}
 	// Of two pods of one name the one that runs less comes first, and it alone has series.
 	all = slices.Clone(all)

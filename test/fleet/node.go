@@ -75,7 +75,7 @@ func NewNode(number int, version string) *Node {
 	n.board = health.NewBoard(nil, n.all...)
 	m := metrics.New(metrics.Sources{
 		Snapshot: n.board.Snapshot, Mutes: n.muted, Pods: n.pods, Runtime: n.runtime, Network: n.network, VIP: n.vip, Repairs: n.repairs, Certificates: n.certificates,
-		Mode: func() string { return "run" }, Reload: func() (bool, time.Time) { return !n.has(ConfigRefused), n.begun }, Tasks: n.tasks, Version: version, Revision: "0000000",
+		Mode: func() string { return "run" }, Reload: n.reload, Tasks: n.tasks, Version: version, Revision: "0000000",
 	})
 	n.metrics, n.observe, n.answer, n.probe = m.Handler(), m.ObserveCRI, m.ObserveComponent, m.ObservePeer
 	n.publish()
@@ -153,6 +153,8 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // since the node's start, in seconds: what counters are made of.
 func (n *Node) since() float64 { return time.Since(n.begun).Seconds() }
+
+func (n *Node) reload() (bool, time.Time) { return !n.has(ConfigRefused), n.begun }
 
 func (n *Node) tasks() map[string]uint64 {
 	out := map[string]uint64{"runtime": 0, "static pods": 0}
