@@ -81,15 +81,15 @@ func (r *rig) metrics() (string, error) {
 	return string(m[1]), nil
 }
 
-// cost of one scrape.
-type cost struct {
+// scrapeCost is that of one scrape.
+type scrapeCost struct {
 	cpu    float64 // ms of the process
 	bytes  float64 // gzip
 	series float64
 }
 
-func costOf(ctx context.Context, pid int, url string) (cost, error) {
-	var c cost
+func costOf(ctx context.Context, pid int, url string) (scrapeCost, error) {
+	var c scrapeCost
 	plain, err := fetch(ctx, url, "identity")
 	if err != nil {
 		return c, err
@@ -138,18 +138,18 @@ func fetch(ctx context.Context, url, encoding string) (string, error) {
 }
 
 // nodeExporter starts Debian's, and measures it in the same way.
-func nodeExporter(ctx context.Context) (cost, error) {
+func nodeExporter(ctx context.Context) (scrapeCost, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return cost{}, err
+		return scrapeCost{}, err
 	}
 	address := l.Addr().String()
 	if err := l.Close(); err != nil {
-		return cost{}, err
+		return scrapeCost{}, err
 	}
 	cmd := exec.CommandContext(ctx, "prometheus-node-exporter", "--web.listen-address="+address)
 	if err := cmd.Start(); err != nil {
-		return cost{}, fmt.Errorf("start node_exporter (apt-get install prometheus-node-exporter): %w", err)
+		return scrapeCost{}, fmt.Errorf("start node_exporter (apt-get install prometheus-node-exporter): %w", err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	url := "http://" + address + "/metrics"
@@ -159,5 +159,5 @@ func nodeExporter(ctx context.Context) (cost, error) {
 		}
 		time.Sleep(100 * time.Millisecond) // it has just been started and says nowhere when it listens
 	}
-	return cost{}, err
+	return scrapeCost{}, err
 }
