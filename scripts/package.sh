@@ -59,6 +59,8 @@ for dir in packaging/systemd/profiles packaging/prometheus packaging/grafana; do
 		cp -r "$dir" "$STAGE/share/"
 	fi
 done
+# What makes and tests them is the repository's.
+rm -rf "$STAGE/share/grafana/gen" "$STAGE"/share/prometheus/*.test.yml
 chmod -R u=rwX,go=rX "$STAGE/doc" "$STAGE/share"
 
 for arch in $ARCHES; do
