@@ -105,6 +105,17 @@ func (m *manager) until(within time.Duration, prefix, text string) string {
 	}
 }
 
+// told is until for a message that may have come already: the first looks and READY follow one another as the machine has time for them.
+func (m *manager) told(within time.Duration, prefix, text string) {
+	m.t.Helper()
+	for _, s := range m.seen {
+		if strings.HasPrefix(s, prefix) && strings.Contains(s, text) {
+			return
+		}
+	}
+	m.until(within, prefix, text)
+}
+
 // process is a daemon that this test started.
 type process struct {
 	*exec.Cmd
@@ -162,7 +173,7 @@ func TestUnderSystemd(t *testing.T) {
 	m, p := newManager(t), madePlace(t)
 	d := m.daemon(p, "WATCHDOG_USEC=600000")
 	m.until(6*time.Second, "READY=1", "")
-	m.until(patience, "STATUS=", "failing; off; static pods: 0 of 0 running; failing: Runtime")
+	m.told(patience, "STATUS=", "failing; off; static pods: 0 of 0 running; failing: Runtime")
 	for range 3 {
 		m.until(patience, "WATCHDOG=1", "")
 	}
