@@ -10,6 +10,7 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/netcheck"
+	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/state"
 	"nodeagent/internal/staticpod"
@@ -73,11 +74,11 @@ func Look(ctx context.Context, o Options) (view.Status, error) {
 	return out, nil
 }
 
-// lookConditions leaves out what is about the daemon itself, which is known not to run, and so delays no shutdown either.
+// lookConditions leaves out what is about the daemon itself, which is known not to run, and so delays no shutdown and mends nothing.
 func lookConditions(mode string) []*health.Condition {
 	var out []*health.Condition
 	for _, c := range Conditions(mode) {
-		if c != agentTasks && c != nodeShutdown {
+		if c != agentTasks && c != nodeShutdown && c != repair.RepairsLatched {
 			out = append(out, c)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/repair"
 	"nodeagent/internal/state"
 	"nodeagent/internal/view"
 )
@@ -61,7 +62,7 @@ func TestLook(t *testing.T) {
 				names = append(names, c.Name)
 			}
 			for _, c := range Conditions(mode) {
-				if c != agentTasks && c != nodeShutdown { // there is no agent
+				if c != agentTasks && c != nodeShutdown && c != repair.RepairsLatched { // there is no agent
 					want = append(want, c.Name)
 				}
 			}
