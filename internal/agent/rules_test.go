@@ -17,6 +17,7 @@ const (
 	rulesFile     = "../../packaging/prometheus/conditions.rules.yml"
 	ruleTestsFile = "../../packaging/prometheus/conditions.test.yml"
 	runbooks      = "../../docs/runbooks"
+	rulesOnNode   = "../../examples/grafana/rules.yaml"
 
 	// runbooksInstalled is where the packages put the runbooks; docs/prometheus.md says how to lead the links elsewhere.
 	runbooksInstalled = "file:///usr/share/doc/nodeagent/runbooks/"
@@ -169,6 +170,27 @@ func ruleTestsText(list []alert) string {
 	return b.String()
 }
 
+// rulesConfigMap has all rules for a Prometheus in run mode.
+func rulesConfigMap(t *testing.T, generated string) string {
+	t.Helper()
+	hand, err := os.ReadFile(handRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("# Written by: go test ./internal/agent -run TestRules -update-docs\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: prometheus-rules\n  namespace: monitoring\ndata:\n")
+	for _, f := range [][2]string{{"conditions.rules.yml", generated}, {"node.rules.yml", string(hand)}} {
+		b.WriteString("  " + f[0] + ": |\n")
+		for line := range strings.Lines(f[1]) {
+			if line != "\n" {
+				line = "    " + line
+			}
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 func reasonNames(c *health.Condition) []string {
 	var out []string
 	for _, r := range c.Reasons {
@@ -182,6 +204,7 @@ func TestRules(t *testing.T) {
 	list := alerts()
 	upToDate(t, rulesFile, rulesText(list))
 	upToDate(t, ruleTestsFile, ruleTestsText(list))
+	upToDate(t, rulesOnNode, rulesConfigMap(t, rulesText(list)))
 	pages := map[string]bool{}
 	for _, a := range list {
 		path := filepath.Join(runbooks, a.name+".md")

@@ -60,7 +60,7 @@ func corpus(tb testing.TB) []sample { return samples(tb, "corpus/pods/*.yaml", "
 
 // everything gives every document that could be a Pod.
 func everything(tb testing.TB) []sample {
-	all := append(corpus(tb), samples(tb, testdata+"*.yaml", testdata+"kubeadm/*.yaml", testdata+"problems/*.txtar", "../../examples/static-pods/*.yaml")...)
+	all := append(corpus(tb), samples(tb, testdata+"*.yaml", testdata+"kubeadm/*.yaml", testdata+"problems/*.txtar", "../../examples/*/*.yaml")...)
 	return slices.DeleteFunc(all, func(s sample) bool {
 		var head struct{ Kind string }
 		return yaml.Unmarshal(s.text, &head) == nil && (head.Kind == "ConfigMap" || head.Kind == "Secret") // not for a kubelet

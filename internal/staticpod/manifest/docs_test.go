@@ -156,8 +156,8 @@ func TestDocTables(t *testing.T) {
 // TestExamples: what is given as an example runs as it is, with nothing to be said about it; in run mode all of it, and where it needs no
 // ConfigMap or Secret, by a kubelet too.
 func TestExamples(t *testing.T) {
-	files, err := filepath.Glob("../../../examples/static-pods/*.yaml")
-	if err != nil || len(files) < 4 {
+	files, err := filepath.Glob("../../../examples/*/*.yaml")
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d examples: %v", len(files), err)
 	}
 	have := map[ObjectKey]bool{}

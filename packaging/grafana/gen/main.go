@@ -42,6 +42,8 @@ func pages() []page {
 // generate makes every file, by its name below packaging/grafana.
 func generate() (map[string][]byte, error) {
 	files := map[string][]byte{}
+	var onNode strings.Builder // all of them for a Grafana in run mode
+	onNode.WriteString("# Written by packaging/grafana/gen.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: grafana-dashboards\n  namespace: monitoring\ndata:\n")
 	for _, p := range pages() {
 		d, err := build(p)
 		if err != nil {
@@ -53,7 +55,9 @@ func generate() (map[string][]byte, error) {
 		}
 		files["dashboards/"+p.name+".json"] = text
 		files["kubernetes/"+p.name+".yaml"] = configMap(p.name, text)
+		onNode.WriteString("  " + p.name + ".json: |\n" + indented(text))
 	}
+	files["../../examples/grafana/dashboards.yaml"] = []byte(onNode.String())
 	return files, nil
 }
 
@@ -70,8 +74,14 @@ func encode(d dashboard.Dashboard) ([]byte, error) {
 func configMap(name string, text []byte) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by packaging/grafana/gen.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: nodeagent-dashboard-%s\n  namespace: monitoring\n  labels:\n    grafana_dashboard: \"1\"\ndata:\n  nodeagent-%s.json: |\n", name, name)
+	b.WriteString(indented(text))
+	return []byte(b.String())
+}
+
+func indented(text []byte) string {
+	var b strings.Builder
 	for line := range strings.Lines(string(text)) {
 		b.WriteString("    " + line)
 	}
-	return []byte(b.String())
+	return b.String()
 }
