@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ func netText(s view.Status, conditions []string, now time.Time, width int, p pai
 		b.WriteString(conditionTable(wrong, now, width, p) + "\n")
 	}
 	if s.Network == nil {
-		for _, l := range wrap("", "no Flannel on this node: "+view.OneLine(absent), width) {
+		for _, l := range wrap("", view.OneLine(cmp.Or(absent, "no Flannel on this node")), width) {
 			b.WriteString(l + "\n")
 		}
 		return b.String()

@@ -28,7 +28,7 @@ func TestNetText(t *testing.T) {
 	text := netText(s, []string{"FlannelDevice"}, at, 80, painter{})
 	golden(t, "net", text)
 	narrowerThan(t, 80, text)
-	s.Network, s.Conditions = nil, []view.Condition{{Name: "FlannelDevice", Status: "absent", Subjects: []view.Subject{{Status: "absent", Message: "no device flannel.*, no /run/flannel/subnet.env, no CNI configuration with the plugin flannel"}}}}
+	s.Network, s.Conditions = nil, []view.Condition{{Name: "FlannelDevice", Status: "absent", Subjects: []view.Subject{{Status: "absent", Message: "no Flannel on this node: no subnet.env, no device flannel*, and no CNI configuration with the plugin flannel"}}}}
 	text = netText(s, []string{"FlannelDevice"}, at, 80, painter{})
 	golden(t, "net-absent", text)
 	narrowerThan(t, 80, text)

@@ -18,12 +18,19 @@ import (
 // benched is a Checker on a host of the lab that mends what it may.
 func benched(b *testing.B, h *netlab.Host, mends bool) (*Checker, *health.Board) {
 	b.Helper()
-	cfg := configOf(h)
+	return benchedAs(b, h, func(_ *Config, d *Deps) {
+		if mends {
+			d.Permit = func(string, string, string) (bool, string) { return true, "" }
+		}
+	})
+}
+
+// benchedAs is a Checker on a host of the lab whose peers have answered.
+func benchedAs(b *testing.B, h *netlab.Host, change func(*Config, *Deps)) (*Checker, *health.Board) {
+	b.Helper()
+	cfg, deps := configOf(h), Deps{}
 	cfg.young = time.Nanosecond
-	deps := Deps{}
-	if mends {
-		deps.Permit = func(string, string, string) (bool, string) { return true, "" }
-	}
+	change(&cfg, &deps)
 	board := health.NewBoard(nil, Conditions()...)
 	c := New(func() Config { return cfg }, deps, board, zap.NewNop())
 	ctx, cancel := context.WithCancel(context.Background())

@@ -3,6 +3,7 @@
 package netcheck
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,24 +64,60 @@ func flanneld(t testing.TB) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 }
 
-func mending(t *testing.T, h *netlab.Host) (*node, *permits) {
+func mending(t *testing.T, h *netlab.Host) (*node, *permits) { return mendingWith(t, h, nil) }
+
+// mendingWith is mending with annotations; nil: none.
+func mendingWith(t *testing.T, h *netlab.Host, annotations func(context.Context) ([]Node, error)) (*node, *permits) {
 	t.Helper()
 	p := &permits{on: true}
 	n := start(t, h, func(c *Config, d *Deps) {
 		c.young = time.Nanosecond
-		d.Permit, d.Done = p.ask, p.over
+		d.Permit, d.Done, d.Nodes = p.ask, p.over, annotations
 	})
 	n.healthy()
 	// Each peer has answered, so that its entries may be put back.
-	n.wait("probes of every peer", func(health.Snapshot) bool { return len(n.c.answered()) == len(h.Peers()) })
+	n.wait("probes of every peer", func(health.Snapshot) bool {
+		answered := map[string]bool{}
+		for _, a := range n.c.answered() {
+			answered[a.String()] = true
+		}
+		for _, x := range n.c.seen.Load().peers {
+			if !answered[x.Subnet.String()] {
+				return false
+			}
+		}
+		return true
+	})
 	return n, p
 }
 
-// mendable are the breaks that the agent puts right by itself, with the kind of the act.
-var mendable = []struct {
+// mendableBreak is what the agent puts right by itself, with the kind of the act.
+type mendableBreak struct {
 	name, kind string
 	do         func(h *netlab.Host)
-}{
+}
+
+// mends breaks one thing, and sees the agent put it right: health, the acts, and the pods' traffic.
+func (b mendableBreak) mends(n *node, p *permits) {
+	n.t.Helper()
+	b.do(n.h)
+	if !poll(func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.done) > 0 }) {
+		n.t.Errorf("%s: nothing is mended:\n%s", b.name, show(n.board.Snapshot(), false))
+	}
+	n.healthy()
+	for _, d := range p.took() {
+		if !strings.HasPrefix(d, b.kind+" ") || !strings.HasSuffix(d, " <nil>") {
+			n.t.Errorf("%s: %s", b.name, d)
+		}
+	}
+	for _, o := range n.h.Peers() {
+		if !n.h.Reaches(o) {
+			n.t.Errorf("%s: mended, and pods of %s are not reached", b.name, o.Name)
+		}
+	}
+}
+
+var mendable = []mendableBreak{
 	{"route deleted", MendPeer, func(h *netlab.Host) { h.IP("route del 10.244.2.0/24") }},
 	{"neighbour deleted", MendPeer, func(h *netlab.Host) { h.IP("neigh del 10.244.2.0 dev flannel.1") }},
 	{"FDB entry deleted", MendPeer, func(h *netlab.Host) { h.Bridge("fdb del 0a:00:00:00:77:02 dev flannel.1 dst 192.168.77.2 self") }},
@@ -101,22 +138,7 @@ func TestMends(t *testing.T) {
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
 	n, p := mending(t, lab.Hosts[0])
 	for _, b := range mendable {
-		n.t = t
-		b.do(n.h)
-		if !poll(func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.done) > 0 }) {
-			t.Errorf("%s: nothing is mended:\n%s", b.name, show(n.board.Snapshot(), false))
-		}
-		n.healthy()
-		for _, d := range p.took() {
-			if !strings.HasPrefix(d, b.kind+" ") || !strings.HasSuffix(d, " <nil>") {
-				t.Errorf("%s: %s", b.name, d)
-			}
-		}
-		for _, o := range n.h.Peers() {
-			if !n.h.Reaches(o) {
-				t.Errorf("%s: mended, and pods of %s are not reached", b.name, o.Name)
-			}
-		}
+		b.mends(n, p)
 	}
 	// A peer that left has left: nothing of it is put back.
 	n.h.RemovePeer(n.h.Peers()[1])

@@ -43,7 +43,7 @@ func sameMAC(n *Network, s *side) bool {
 func deviceSteps(n *Network, p picture, s *side, f mendFacts) (steps []step, why string) {
 	fresh := n.SubnetEnv.Found && !n.SubnetEnv.OldBoot && n.SubnetEnv.Problem == ""
 	d := s.device
-	if want := strings.ToLower(n.self().vtep(s.ipv6)); want != "" && want != d.MAC {
+	if want := strings.ToLower(n.self().vtep(s.ipv6)); p.backend == VXLAN4 && want != "" && want != d.MAC {
 		steps = append(steps, setMAC{d.Index, d.Name, want})
 	}
 	if !d.Up {

@@ -149,8 +149,9 @@ func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (change
 			note = "done: " + x.commands()
 			if err != nil {
 				note = "failed: " + err.Error()
+			} else {
+				m.wake() // the kernel's own events do so too; a sysctl has none
 			}
-			m.wake() // the kernel's own events do so too; a sysctl has none
 		}
 		k := findingKey{x.condition, x.subject}
 		m.notes[k] = note
