@@ -72,3 +72,22 @@ func TestMendsRefused(t *testing.T) {
 		t.Errorf("another MAC leads to %+v", got)
 	}
 }
+
+// TestMendsOfUDP: the annotation of a node may still have the MAC of a VTEP, which a tunnel can't take.
+func TestMendsOfUDP(t *testing.T) {
+	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	subnet := netip.MustParsePrefix("10.244.1.0/24")
+	n := &Network{
+		SubnetEnv: SubnetEnv{Found: true, Subnet: netip.MustParsePrefix("10.244.1.1/24"), MTU: 1472},
+		Addresses: []Address{{Link: 4, Prefix: netip.MustParsePrefix("10.244.1.0/32")}},
+		Nodes:     []Node{{Name: "node1", Backend: UDP, VTEP: "0a:00:00:00:77:01", Subnets: []netip.Prefix{subnet}}},
+		Before:    Memory{Backend: UDP},
+	}
+	p := picture{backend: UDP, sides: []side{{name: "flannel0", network: netip.MustParsePrefix("10.244.0.0/16"), subnet: subnet, device: Link{Index: 4, Name: "flannel0", Up: true, MTU: 1472}}}}
+	v := verdicts{}
+	v.add(FlannelDevice, health.Finding{Subject: "flannel0", Status: health.Failing, Reason: networkRoute, Message: "gone"})
+	got := mends(n, p, v, mendFacts{flanneld: now.Add(-time.Hour), young: youngFlanneld, seen: now.Add(-time.Second), now: now})
+	if len(got) != 1 || got[0].refused != "" || got[0].commands() != "ip route add 10.244.0.0/16 dev flannel0" {
+		t.Errorf("%+v", got)
+	}
+}
