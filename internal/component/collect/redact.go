@@ -1,8 +1,12 @@
 package collect
 
 import (
+	"cmp"
+	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,13 +47,34 @@ type Redactor struct {
 
 // NewRedactor makes one that knows these values.
 func NewRedactor(values []string) *Redactor {
-	values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return len(v) < shortest })
-	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) }) // the longest first: one may begin another
+	var all []string
+	for _, v := range values {
+		if len(v) >= shortest {
+			all = append(all, forms(v)...)
+		}
+	}
+	values = all
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) // the longest first: one may begin another
 	var pairs []string
 	for _, v := range slices.Compact(values) {
 		pairs = append(pairs, v, gone)
 	}
 	return &Redactor{strings.NewReplacer(pairs...)}
+}
+
+// forms are how a value stands in plain text, in JSON, in Go's quotes and in URLs.
+func forms(v string) []string {
+	out := []string{v, url.QueryEscape(v), strings.Trim(strconv.Quote(v), `"`)}
+	for _, html := range []bool{true, false} {
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(html)
+		if e.Encode(v) == nil {
+			out = append(out, strings.Trim(strings.TrimSpace(b.String()), `"`))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Redact gives the text without secrets.

@@ -63,6 +63,16 @@ func TestKnown(t *testing.T) {
 	}
 }
 
+// TestKnownInAnyDress: a secret in JSON, in Go's quotes or in a URL is not written as it is.
+func TestKnownInAnyDress(t *testing.T) {
+	r := NewRedactor([]string{`a"b<c&d\e f`})
+	for _, text := range []string{`a"b<c&d\e f`, `a\"b\u003cc\u0026d\\e f`, `a\"b<c&d\\e f`, "a%22b%3Cc%26d%5Ce+f"} {
+		if got := string(r.Redact([]byte("x " + text + " y"))); got != "x "+gone+" y" {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+}
+
 func FuzzRedact(f *testing.F) {
 	f.Add([]byte("password: x\n-----BEGIN PRIVATE KEY-----\n"), "hunter2hunter2")
 	f.Add([]byte("kind: Secret\ndata: {a: [b, {c: d}]}"), "x")
