@@ -34,6 +34,7 @@ type Certs struct {
 	changed atomic.Bool // a file did, since the last pass
 
 	// Of the loop alone.
+	patience patience
 	portsDue time.Time // when the ports are asked next; zero: now
 }
 
@@ -57,7 +58,7 @@ func (c *Certs) Wake() { c.loop.Wake() }
 func (c *Certs) pass(ctx context.Context) (time.Time, error) {
 	cfg := c.cfg()
 	now := time.Now()
-	files, faults := readAll(cfg)
+	files, faults := c.patience.get(ctx, cfg)
 	state, soon := judge(cfg, files, faults, now)
 	looks := []health.Look{
 		{Of: certificates, Valid: cfg.valid(), Findings: state},
@@ -81,7 +82,11 @@ func (c *Certs) pass(ctx context.Context) (time.Time, error) {
 	}
 	c.board.Publish(looks...)
 	c.View.Set(views(files))
-	if next := now.Add(cfg.Every); next.Before(c.portsDue) {
+	next := now.Add(cfg.Every)
+	if c.patience.running != nil { // it may answer any moment
+		next = now.Add(cfg.Settle)
+	}
+	if next.Before(c.portsDue) {
 		return next, nil
 	}
 	return c.portsDue, nil
@@ -116,7 +121,8 @@ func views(files []file) []view.Certificate {
 // Look looks once, the ports too; it changes and keeps nothing.
 func Look(ctx context.Context, cfg Config, deps Deps) []health.Look {
 	cfg = cfg.filled()
-	files, faults := readAll(cfg)
+	var p patience
+	files, faults := p.get(ctx, cfg)
 	state, soon := judge(cfg, files, faults, time.Now())
 	return []health.Look{
 		{Of: certificates, Valid: cfg.valid(), Findings: state},

@@ -22,8 +22,48 @@ type disk struct {
 // disks asks each file system in a goroutine of its own, at most one a path.
 type disks struct {
 	statfs  func(path string) disk // nil: the kernel
+	list    func(path string) bool // nil: the kernel
 	mu      sync.Mutex
 	running map[string]chan disk
+	listing map[string]chan bool
+}
+
+// holds tells whether a folder holds anything; true where it does not answer in time.
+func (d *disks) holds(path string, timeout time.Duration) bool {
+	d.mu.Lock()
+	answer := d.listing[path]
+	if answer == nil {
+		if d.listing == nil {
+			d.listing = map[string]chan bool{}
+		}
+		list := d.list
+		if list == nil {
+			list = holdsAny
+		}
+		answer = make(chan bool, 1)
+		d.listing[path] = answer
+		go func() { answer <- list(path) }()
+	}
+	d.mu.Unlock()
+	select {
+	case any := <-answer:
+		d.mu.Lock()
+		delete(d.listing, path)
+		d.mu.Unlock()
+		return any
+	case <-time.After(timeout):
+		return true
+	}
+}
+
+func holdsAny(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(1)
+	return len(names) > 0
 }
 
 // ask starts a question where none is under way.

@@ -69,16 +69,17 @@ func judgeSetting(w want, s setting) health.Finding {
 	return f
 }
 
-// needed modules of this node, by name.
-func needed(cfg Config) []string {
-	var out []string
-	for _, store := range []string{"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots", "/var/lib/containers/storage/overlay"} {
-		if names, err := os.ReadDir(cfg.path(store)); err == nil && len(names) > 0 {
-			out = append(out, "overlay")
-			break
+// stores are folders that hold something where the runtime uses overlays.
+var stores = []string{"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots", "/var/lib/containers/storage/overlay"}
+
+// needed modules of this node, by name. A store whose disk does not answer is in use.
+func needed(cfg Config, d *disks) []string {
+	for _, store := range stores {
+		if d.holds(cfg.path(store), cfg.Timeout) {
+			return []string{"overlay"}
 		}
 	}
-	return out
+	return nil
 }
 
 // modules is what the kernel has and could have.

@@ -64,7 +64,7 @@ func looks(ctx context.Context, cfg Config, deps Deps, d *disks, asked *timedate
 		look(clockCondition, judgeClock(readClock(ctx, asked), cfg.ClockOffset)),
 		look(filesystemsCondition, lookDisks(cfg, deps, d)...),
 		look(inotifyCondition, judgeInotify(tryInotify(), readSetting(cfg, "fs.inotify.max_user_instances").value)),
-		look(kernelCondition, lookKernel(cfg, k)...),
+		look(kernelCondition, lookKernel(cfg, k, d)...),
 		look(swapCondition, judgeSwap(k, swaps, err)),
 	}
 }
@@ -93,13 +93,13 @@ func lookDisks(cfg Config, deps Deps, d *disks) []health.Finding {
 	return judgeDisks(cfg, folders, d.get(paths, cfg.Timeout), mounts)
 }
 
-func lookKernel(cfg Config, k Kubelet) []health.Finding {
+func lookKernel(cfg Config, k Kubelet, d *disks) []health.Finding {
 	var out []health.Finding
 	for _, w := range wanted(k) {
 		out = append(out, judgeSetting(w, readSetting(cfg, w.name)))
 	}
 	var have modules
-	for _, name := range needed(cfg) {
+	for _, name := range needed(cfg, d) {
 		is := loaded(cfg, name)
 		if !is && have.release == "" {
 			have = readModules(cfg)

@@ -24,7 +24,7 @@ func write(t *testing.T, root, path, content string) {
 
 func kernelOf(root string, k Kubelet) string {
 	var got []string
-	for _, f := range lookKernel(Config{Root: root}.filled(), k) {
+	for _, f := range lookKernel(Config{Root: root}.filled(), k, &disks{}) {
 		got = append(got, f.Subject+" "+short(f))
 	}
 	return strings.Join(got, ", ")
@@ -83,11 +83,11 @@ func TestModules(t *testing.T) {
 	if got := judge(); got != "ok" {
 		t.Errorf("loaded: %s", got)
 	}
-	if got := needed(cfg); got != nil {
+	if got := needed(cfg, &disks{}); got != nil {
 		t.Errorf("no runtime with overlays: %v", got)
 	}
 	write(t, root, "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs", "")
-	if got := needed(cfg); strings.Join(got, " ") != "overlay" {
+	if got := needed(cfg, &disks{}); strings.Join(got, " ") != "overlay" {
 		t.Errorf("needed: %v", got)
 	}
 }
@@ -172,6 +172,26 @@ func TestThisMachine(t *testing.T) {
 	if after := openFiles(t); after != before {
 		t.Errorf("%d files open before, %d after", before, after)
 	}
+}
+
+// TestDeadStore: a store on a disk that hangs holds up a look for its deadline, and is taken for one in use.
+func TestDeadStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		asked := make(chan string, 10)
+		d := &disks{list: func(path string) bool { asked <- path; <-release; return false }}
+		for range 3 {
+			began := time.Now()
+			if !d.holds("/store", 3*time.Second) || time.Since(began) != 3*time.Second {
+				t.Errorf("it took %v", time.Since(began))
+			}
+		}
+		close(release)
+		synctest.Wait()
+		if d.holds("/store", time.Second) || len(asked) != 1 {
+			t.Errorf("after it came back; asked %d times", len(asked))
+		}
+	})
 }
 
 func openFiles(t *testing.T) int {
