@@ -64,7 +64,7 @@ func (l *output) String() string {
 }
 
 // newCluster starts members on 127.N.0.1 and up: each has the ports of kubeadm.
-func newCluster(t *testing.T, size int, change func(*member)) []*member {
+func newCluster(t testing.TB, size int, change func(*member)) []*member {
 	t.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
 		t.Fatalf("etcd is missing: sudo scripts/install-deps.sh test (%v)", err)

@@ -30,7 +30,7 @@ type pki struct {
 	cert *x509.Certificate
 }
 
-func newPKI(t *testing.T, dir, name string) *pki {
+func newPKI(t testing.TB, dir, name string) *pki {
 	t.Helper()
 	p := &pki{dir: dir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -50,7 +50,7 @@ func newPKI(t *testing.T, dir, name string) *pki {
 	return p
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -64,7 +64,7 @@ func certPEM(der []byte) []byte {
 }
 
 // issue makes a certificate for a server and a client alike.
-func (p *pki) issue(t *testing.T, cn, org string, until time.Time, names ...string) (certificate, key []byte) {
+func (p *pki) issue(t testing.TB, cn, org string, until time.Time, names ...string) (certificate, key []byte) {
 	t.Helper()
 	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: cn}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
@@ -90,7 +90,7 @@ func (p *pki) issue(t *testing.T, cn, org string, until time.Time, names ...stri
 	return certPEM(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b})
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -102,13 +102,13 @@ func write(t *testing.T, path, text string) {
 
 // node is a node made of files, with servers that stand in for its components.
 type node struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	cfg Config
 	ca  *pki
 }
 
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	n := &node{t: t, dir: t.TempDir()}
 	n.cfg = Config{Manifests: []string{filepath.Join(n.dir, "manifests")}, PKI: filepath.Join(n.dir, "pki"), Proc: filepath.Join(n.dir, "proc"), Timeout: 250 * time.Millisecond, Slow: time.Hour}.filled()
@@ -210,7 +210,7 @@ func (s *server) handle(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve starts a stand-in with a certificate of the CA; nil: without TLS.
-func serve(t *testing.T, ca *pki, until time.Time, names ...string) *server {
+func serve(t testing.TB, ca *pki, until time.Time, names ...string) *server {
 	t.Helper()
 	s := &server{answers: map[string]reply{}}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.handle))

@@ -59,6 +59,7 @@ var suites = []struct {
 	{"pods", pods},
 	{"keepalive", vipFigures},
 	{"network", network},
+	{"components", components},
 	{"scrape", scrape},
 }
 
