@@ -228,6 +228,9 @@ func TestEtcdReal(t *testing.T) {
 				t.Errorf("the API told %+v", s)
 			}
 			m.signal(syscall.SIGSTOP)
+			if _, err := syscall.Wait4(m.cmd.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil { // the signal takes its time
+				t.Fatal(err)
+			}
 			f, _, _ := m.see()
 			want(t, f, health.Failing, etcdHung, "which is stopped (state T)")
 			m.signal(syscall.SIGCONT)
