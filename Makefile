@@ -10,7 +10,7 @@ FUZZTIME  ?= 20s
 ONLY      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-unit test-integration fuzz dashboards compat lint bench vip-table soak package clean
+.PHONY: help build run test test-unit test-integration fuzz dashboards compat lint bench bench-fleet vip-table soak package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ soak: ## 5 minutes with every core busy: no VIP moves (root)
 # SOURCE_DATE_EPOCH is the commit's time unless it is set: the same tree gives the same bytes.
 package: ## dist/: .deb, .rpm, .tar.gz for amd64 and arm64, SHA256SUMS, SBOM
 	GO='$(GO)' VERSION='$(VERSION)' ./scripts/package.sh
+
+bench-fleet: ## one Prometheus over 1,000 simulated agents: memory, CPU, rules, queries
+	$(GO) run -tags bench ./test/fleet/measure
 
 clean: ## remove bin and dist
 	rm -rf bin dist

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Board is a dashboard as Grafana would draw it.
@@ -50,12 +51,15 @@ func Boards(dir string) (map[string]Board, error) {
 
 var variable = regexp.MustCompile(`\$\{?(\w+)\}?`)
 
-// Fill replaces Grafana's variables as it would with All chosen everywhere.
-func Fill(expr string) string {
+// Fill replaces Grafana's variables as it would with All chosen everywhere, and scrapes once a second.
+func Fill(expr string) string { return FillFor(expr, 10*time.Second) }
+
+// FillFor does so for a window of rates.
+func FillFor(expr string, window time.Duration) string {
 	return variable.ReplaceAllStringFunc(expr, func(v string) string {
 		switch name := strings.Trim(v, "${}"); name {
 		case "__rate_interval", "__range":
-			return "10s"
+			return window.String()
 		case "cluster":
 			return ".*"
 		default:

@@ -146,6 +146,35 @@ func (p *Prometheus) Values(ctx context.Context, label, selector string) ([]stri
 	return answer.Data, nil
 }
 
+// Series that Prometheus holds in memory.
+func (p *Prometheus) Series(ctx context.Context) (int, error) {
+	var answer struct {
+		Data struct{ HeadStats struct{ NumSeries int } }
+	}
+	err := p.get(ctx, "/api/v1/status/tsdb", &answer)
+	return answer.Data.HeadStats.NumSeries, err
+}
+
+// RuleTimes is how long each group of rules took last, in seconds.
+func (p *Prometheus) RuleTimes(ctx context.Context) (map[string]float64, error) {
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Name           string
+				EvaluationTime float64
+			}
+		}
+	}
+	if err := p.get(ctx, "/api/v1/rules", &answer); err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for _, g := range answer.Data.Groups {
+		out[g.Name] = g.EvaluationTime
+	}
+	return out, nil
+}
+
 func (p *Prometheus) get(ctx context.Context, path string, into any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+path, nil)
 	if err != nil {

@@ -26,6 +26,7 @@ func TestLife(t *testing.T) {
 		n.pod(t, "anchor", simple("", `args: [do, hold]`)).run("main")
 		t.Run("logs", n.logs)
 		t.Run("OOM kill", n.oom)
+		t.Run("Grafana and Prometheus", n.grafana)
 		t.Run("nothing left", n.nothingLeft)
 		t.Run("a runtime that lost the pod", n.forgotten)
 		t.Run("kill -9 of the agent", n.killed)

@@ -3,20 +3,20 @@ package main
 // fleet is every node at once, the worst first.
 func fleet() page {
 	byNode := func(expr string) query { return query{expr, "{{instance}}"} }
-	worst := table("Nodes, the worst first", "Every node with what fails and what is unknown on it. A node that is not here is not scraped.", "none",
+	worst := table("Nodes, the worst first", "Every node with how much fails and is unknown on it, as conditions.rules.yml counts it: without what is muted. A node that is not here is not scraped.", "none",
 		[]string{"instance", "Value #A", "Value #B", "Value #C", "version", "mode"},
 		query{"sort(min by (instance) (" + of("nodeagent_status") + "))", ""},
-		query{"sum by (instance) (" + of("nodeagent_condition") + " == bool 0)", ""},
-		query{"sum by (instance) (" + of("nodeagent_condition") + " == bool -1)", ""},
+		query{"max by (instance) (" + of("instance:nodeagent_condition:failing") + ")", ""},
+		query{"max by (instance) (" + of("instance:nodeagent_condition:unknown") + ")", ""},
 		query{"max by (instance, version) (" + of("nodeagent_build_info") + ")", ""},
 		query{"max by (instance, mode) (" + of("nodeagent_mode_info") + ")", ""})
 	worst.names = [][2]string{{"instance", "Node"}, {"Value #A", "Status"}, {"Value #B", "Failing"}, {"Value #C", "Unknown"}, {"version", "Version"}, {"mode", "Mode"}}
 	worst.sort, worst.hide = "Status", []string{"Value #D", "Value #E"}
 	worst.colour = "Status"
 	worst.values = statuses
-	failing := table("What fails", "Each subject that fails or is not known, with its reason. nodeagent status on the node says what to do. The first 200.", "none",
+	failing := table("What fails", "Each subject that fails or is not known, with its reason, as conditions.rules.yml has it: without what is muted or under maintenance. nodeagent status on the node says what to do. The first 200.", "none",
 		[]string{"instance", "condition", "subject", "reason", "Value"},
-		query{"topk(200, max by (instance, condition, subject, reason) (" + of("nodeagent_condition") + " < 1))", ""})
+		query{"topk(200, max by (instance, condition, subject, reason) (" + of("instance_condition:nodeagent_condition:unwell") + "))", ""})
 	failing.names = [][2]string{{"instance", "Node"}, {"condition", "Condition"}, {"subject", "Subject"}, {"reason", "Reason"}, {"Value", "Status"}}
 	failing.values, failing.colour, failing.sort, failing.descending = statuses, "Status", "Status", true
 	return page{name: "fleet", title: "Fleet", about: "Every node of the chosen clusters, the worst first.", panels: []panel{
