@@ -99,7 +99,7 @@ func icon(status string) template.URL {
 }
 
 func podOf(p view.Pod, now time.Time) pod {
-	out := pod{Name: p.Namespace + "/" + p.Name, Phase: p.Phase, Message: p.Message, File: p.File, Ready: p.Ready, Restarts: p.Restarts, Since: momentOf(p.Since, now), Tone: "unknown"}
+	out := pod{Name: strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), Phase: p.Phase, Message: p.Message, File: p.File, Ready: p.Ready, Restarts: p.Restarts, Since: momentOf(p.Since, now), Tone: "unknown"}
 	switch p.Phase {
 	case view.PhaseRunning, view.PhaseSucceeded:
 		out.Tone = "ok"
