@@ -226,3 +226,30 @@ func TestWithoutPrivilege(t *testing.T) {
 		}
 	}
 }
+
+// TestBackendChange: Flannel is set to another backend and restarted on every node. What the old one had is no loss, and nothing of it is put back.
+func TestBackendChange(t *testing.T) {
+	flanneld(t)
+	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	n, mended := mending(t, lab.Hosts[0])
+	for _, h := range lab.Hosts {
+		lines := []string{"link del flannel.1"}
+		for _, p := range h.Peers() {
+			lines = append(lines, fmt.Sprintf("route replace %s via %s dev eth0", p.Subnet(), p.UnderlayIP()))
+		}
+		h.IP(lines...)
+		h.Write("flannel/subnet.env", strings.ReplaceAll(h.Read("flannel/subnet.env"), "FLANNEL_MTU=1450", "FLANNEL_MTU=1500"))
+	}
+	n.wait("backend host-gw", func(health.Snapshot) bool { v, _ := n.c.Flannel.Get(); return v.Backend == HostGW })
+	n.healthy()
+	for _, d := range mended.took() {
+		if !strings.HasPrefix(d, MendBridge+" cni0 ") { // the bridge takes the new MTU, which is right
+			t.Errorf("mended after a change of the backend: %s", d)
+		}
+	}
+	for _, p := range n.h.Peers() {
+		if !n.h.Reaches(p) {
+			t.Errorf("pods of %s are not reached", p.Name)
+		}
+	}
+}
