@@ -35,12 +35,12 @@ func (a *agent) wireRepair() {
 		Action: restartRuntime, Dump: true,
 		Rules:  repair.Rules{MayStart: true, KeepChildren: true, Young: 2 * time.Minute},
 		Wanted: a.runtimeStuck,
-	})
+	}, repair.Restart{Action: restartKubelet, Rules: repair.Rules{Young: 5 * time.Minute}, Wanted: kubeletStuck})
 }
 
 // repairActions of this agent, in the order in which they are shown.
 func repairActions() []*repair.Action {
-	return append([]*repair.Action{restartRuntime}, networkMends...)
+	return append([]*repair.Action{restartRuntime, restartKubelet}, networkMends...)
 }
 
 // networkMends put back what flanneld does not. They are cheap, harmless where they are not needed, and wanted at once: the bounds only stop
@@ -77,20 +77,20 @@ func (a *agent) mended(action, target, why string, err error) {
 }
 
 // runtimeStuck says what is wrong with the runtime that a restart of its unit may end.
-func (a *agent) runtimeStuck(s health.Snapshot) (unit, why string) {
+func (a *agent) runtimeStuck(s health.Snapshot) repair.Want {
 	state, ok := s.Of(runtime.RuntimeResponsive.Name)
 	if !ok || len(state.Entries) == 0 {
-		return "", ""
+		return repair.Want{}
 	}
 	e := state.Worst()
 	if e.Status != health.Failing || e.Mute != nil {
-		return "", ""
+		return repair.Want{}
 	}
 	switch e.ReasonName() {
 	case "Hung", "Dead":
-		return a.runtimeUnit(), fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)
+		return repair.Want{Unit: a.runtimeUnit(), Why: fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)}
 	}
-	return "", ""
+	return repair.Want{}
 }
 
 // runtimeUnit is the unit that the runtime was last seen in, else the one that its package has; empty where neither is known.

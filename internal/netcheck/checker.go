@@ -104,7 +104,8 @@ func (c *Checker) pass(ctx context.Context) (time.Time, error) {
 	c.accuse(shown)
 	c.mender.recall(shown)
 	c.board.Publish(looks(cfg, shown)...)
-	if c.mender.mend(cfg, &n, p, shown) {
+	noted, due := c.mender.mend(cfg, &n, p, shown)
+	if noted {
 		c.board.Publish(looks(cfg, shown)...)
 	}
 	c.count++
@@ -114,8 +115,10 @@ func (c *Checker) pass(ctx context.Context) (time.Time, error) {
 	c.Flannel.Set(v)
 	c.tell(seenOf(&n, p))
 	next := began.Add(cfg.Resync)
-	if !again.IsZero() && again.Before(next) {
-		next = again
+	for _, t := range []time.Time{again, due} {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
 	}
 	return next, nil
 }

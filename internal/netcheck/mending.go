@@ -35,6 +35,7 @@ type mender struct {
 	seen    time.Time // of the last good look
 	written kept
 	notes   map[findingKey]string // beside findings that fail, by the last pass
+	since   map[string]time.Time  // when a mend was first wanted, by kind and target
 	wake    func()
 	log     *zap.Logger
 }
@@ -114,13 +115,32 @@ func (m *mender) recall(shown verdicts) {
 	}
 }
 
-// mend does what is permitted, and notes beside each finding what it would do and why it does not. It says whether a note is another one.
-func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (changed bool) {
-	if m.deps.Permit == nil {
-		return false
+// peerHold is how long a peer's entries must be incomplete before they are put back: flanneld takes a peer that left away in three steps, and on
+// a busy node a look may fall between two of them.
+const peerHold = time.Second
+
+// held says until when a mend that is wanted waits; the zero time: no longer.
+func (m *mender) held(x mend, was map[string]time.Time, now time.Time) time.Time {
+	key := x.kind + " " + x.target
+	first, known := was[key]
+	if !known {
+		first = now
 	}
-	was := m.notes
-	m.notes = map[findingKey]string{}
+	m.since[key] = first
+	if due := first.Add(peerHold); x.kind == MendPeer && now.Before(due) {
+		return due
+	}
+	return time.Time{}
+}
+
+// mend does what is permitted, and notes beside each finding what it would do and why it does not. It says whether a note is another one, and
+// when to look again for a mend that waits; zero: none does.
+func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (changed bool, again time.Time) {
+	if m.deps.Permit == nil {
+		return false, again
+	}
+	was, wanted := m.notes, m.since
+	m.notes, m.since = map[findingKey]string{}, map[string]time.Time{}
 	defer func() { changed = !maps.Equal(was, m.notes) }()
 	f := mendFacts{young: cfg.young, passed: m.passed, seen: m.seen, now: time.Now()}
 	list := mends(n, p, shown, f)
@@ -131,8 +151,13 @@ func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (change
 		list = mends(n, p, shown, f)
 	}
 	for _, x := range list {
-		note := x.refused
+		note, due := x.refused, m.held(x, wanted, f.now)
 		switch {
+		case note == "" && !due.IsZero():
+			if again.IsZero() || due.Before(again) {
+				again = due
+			}
+			continue
 		case note != "":
 		case len(x.steps) == 0:
 			note = "nothing is missing"
@@ -157,7 +182,7 @@ func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (change
 		m.notes[k] = note
 		noteBeside(shown, k, note)
 	}
-	return false
+	return false, again
 }
 
 // noteKey of a finding's evidence says what is mended, or why it is not.

@@ -69,7 +69,26 @@ func (s addNeighbour) do(h *netlink.Handle, _ string) error {
 	if err != nil {
 		return err
 	}
-	return h.NeighAdd(&netlink.Neigh{LinkIndex: s.link, State: netlink.NUD_PERMANENT, IP: s.ip.AsSlice(), HardwareAddr: mac, Type: unix.RTN_UNICAST})
+	n := &netlink.Neigh{LinkIndex: s.link, State: netlink.NUD_PERMANENT, IP: s.ip.AsSlice(), HardwareAddr: mac, Type: unix.RTN_UNICAST}
+	err = h.NeighAdd(n)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	// Packets to the peer made the kernel ask for it, in vain: such an attempt is nobody's entry, and stands in the way.
+	family := unix.AF_INET
+	if s.ip.Is6() {
+		family = unix.AF_INET6
+	}
+	there, listErr := h.NeighList(s.link, family)
+	if listErr != nil {
+		return listErr
+	}
+	for _, x := range there {
+		if x.IP.Equal(n.IP) && x.State&(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED|netlink.NUD_PROBE) != 0 {
+			return h.NeighSet(n)
+		}
+	}
+	return err
 }
 
 type addFDB struct {

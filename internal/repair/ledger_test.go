@@ -236,12 +236,16 @@ func TestRestarter(t *testing.T) {
 		a := testAction()
 		l := b.ledger(a)
 		h := &fakeHand{unit: Unit{Name: "x.service", LoadState: "loaded", ActiveState: "active", FileState: "enabled", KillMode: "control-group"}}
-		r := NewRestarter(l, Restart{Action: a, Rules: Rules{KeepChildren: true}, Wanted: func(s health.Snapshot) (string, string) {
+		r := NewRestarter(l, Restart{Action: a, Rules: Rules{KeepChildren: true}, Wanted: func(s health.Snapshot) Want {
 			st, _ := s.Of(b.trip.Name)
 			if st.Worst().Status != health.Failing {
-				return "", ""
+				return Want{}
 			}
-			return "x.service", st.Worst().Message
+			w := Want{Unit: "x.service", Why: st.Worst().Message}
+			if w.Why == "deadlock" {
+				w.Against = "it would wait for ever"
+			}
+			return w
 		}})
 		r.hand = h
 		ctx, cancel := context.WithCancel(t.Context())
@@ -265,6 +269,12 @@ func TestRestarter(t *testing.T) {
 		synctest.Wait()
 		if h.count() != 1 || b.said() != "Begun Done" {
 			t.Fatalf("restarts: %d", h.count())
+		}
+		say(health.Finding{Status: health.Failing, Reason: b.sick, Message: "deadlock"})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if p := l.Plan(); h.count() != 1 || p.Repairs[0].Wanted[0].Because != "it would wait for ever" {
+			t.Errorf("%d, %+v", h.count(), p)
 		}
 		say(health.Finding{Status: health.OK})
 		time.Sleep(time.Hour)

@@ -21,9 +21,15 @@ type hand interface {
 type Restart struct {
 	Action *Action
 	Rules  Rules
-	// Wanted looks at the snapshot: the unit, and what is wrong; an empty why: nothing is.
-	Wanted func(s health.Snapshot) (unit, why string)
+	Wanted func(s health.Snapshot) Want
 	Dump   bool // the daemon's goroutines are asked for first
+}
+
+// Want is what a snapshot asks for.
+type Want struct {
+	Unit    string
+	Why     string // what is wrong; empty: nothing is
+	Against string // what stands against it though it is wrong; empty: nothing
 }
 
 // Restarter restarts units where the ledger permits it. It is a task.
@@ -77,36 +83,40 @@ func (r *Restarter) String() string { return r.loop.String() }
 func (r *Restarter) pass(ctx context.Context) (next time.Time, err error) {
 	snap := r.board.Snapshot()
 	for _, x := range r.restarts {
-		unit, why := x.Wanted(snap)
-		if was := r.wanted[x.Action]; was != "" && (why == "" || unit != was) {
+		w := x.Wanted(snap)
+		if was := r.wanted[x.Action]; was != "" && (w.Why == "" || w.Unit != was) {
 			r.ledger.Over(x.Action, was)
 			delete(r.wanted, x.Action)
 		}
-		if why == "" {
+		if w.Why == "" {
 			continue
 		}
 		next = time.Now().Add(askEvery)
-		if unit != "" {
-			r.wanted[x.Action] = unit
-			r.act(ctx, x, unit, why)
+		if w.Unit != "" {
+			r.wanted[x.Action] = w.Unit
+			r.act(ctx, x, w)
 		}
 	}
 	return next, nil
 }
 
 // act restarts one unit if all permit it. The ledger is asked last: what it permits is done.
-func (r *Restarter) act(ctx context.Context, x Restart, name, why string) {
+func (r *Restarter) act(ctx context.Context, x Restart, w Want) {
 	if r.ledger.config().Mode == Off {
 		return
 	}
-	u, err := r.hand.Unit(ctx, name)
+	q := Request{Action: x.Action, Target: w.Unit, Why: w.Why}
+	if w.Against != "" {
+		r.ledger.refused(q, w.Against)
+		return
+	}
+	u, err := r.hand.Unit(ctx, w.Unit)
 	refusal := ""
 	if err != nil {
 		refusal = err.Error()
 	} else {
 		refusal = refuse(u, x.Rules, time.Now())
 	}
-	q := Request{Action: x.Action, Target: name, Why: why}
 	if refusal != "" {
 		r.ledger.refused(q, refusal)
 		return
@@ -118,7 +128,7 @@ func (r *Restarter) act(ctx context.Context, x Restart, name, why string) {
 		if did, err := dumpGoroutines(ctx, r.proc, u.MainPID); err != nil {
 			r.log.Warn("no evidence before the restart", zap.Error(err))
 		} else if did {
-			r.ledger.tell(r.ledger.say(q, "Evidence", fmt.Sprintf("process %d was asked for its goroutines: `journalctl -u %s`", u.MainPID, name)))
+			r.ledger.tell(r.ledger.say(q, "Evidence", fmt.Sprintf("process %d was asked for its goroutines: `journalctl -u %s`", u.MainPID, u.Name)))
 		}
 	}
 	r.ledger.Done(q, r.hand.Restart(ctx, u))

@@ -283,10 +283,16 @@ func (p *podJudge) unwanted() time.Time {
 		p.wake(due)
 		p.say(view.PhaseTerminating, health.Absent, nil, what+"; a kubelet stops it")
 	} else {
+		if live { // the agent touches no pod of a kubelet: a person may
+			what += "; its kubelet has not stopped it, and `crictl stopp " + shortID(current.ID) + "` does"
+		}
 		p.say(view.PhaseNoManifest, health.Failing, conditions.PodNoManifest, what)
 	}
 	return p.m.Orphan
 }
+
+// shortID is enough of an id for crictl.
+func shortID(id string) string { return id[:min(len(id), 13)] }
 
 // stale judges whether what runs is of the manifest's present content.
 func (p *podJudge) stale(current Sandbox) time.Time {
