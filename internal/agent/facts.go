@@ -51,7 +51,7 @@ func (f *facts) fresh() kubelet.Facts {
 
 // endpoint of the runtime as the kubelet was told.
 func (f *facts) endpoint() (endpoint, source string) {
-	k := f.get()
+	k := f.within(kubeletEvery) // asked at every look at the runtime, and changes with kubelet's own restart
 	if !k.Installed {
 		return "", ""
 	}

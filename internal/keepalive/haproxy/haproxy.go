@@ -42,6 +42,7 @@ type Balancer struct {
 	own     bool  // its configuration lay inside its own root, and is gone with it
 	file    string
 	scanned time.Time
+	nowhere *Place // the node had none, and nothing of one, when it was scanned; nil: it had
 }
 
 // New makes a Balancer that does nothing until its Tasks run. config is called once a look; the board must know Conditions.
@@ -89,11 +90,14 @@ func (b *Balancer) pass(ctx context.Context) (time.Time, error) {
 // configuration of a pod goes away with its process, and what belongs here does not end to belong here because it died.
 func (b *Balancer) find(c Config) Place {
 	if c.File != b.file { // another one is meant
-		b.last, b.before, b.own, b.scanned, b.file = Place{}, false, false, time.Time{}, c.File
+		b.last, b.before, b.own, b.scanned, b.file, b.nowhere = Place{}, false, false, time.Time{}, c.File, nil
 	}
 	proc := filepath.Join("/", c.Root, "proc")
 	var known []Process
 	if time.Since(b.scanned) < rescan {
+		if b.nowhere != nil && !configured(c) {
+			return *b.nowhere // most nodes have none: they are not searched through every second
+		}
 		known = living(proc, b.last.Processes)
 	}
 	if known == nil {
@@ -109,7 +113,20 @@ func (b *Balancer) find(c Config) Place {
 	case where.Path == "" && where.ProcErr == nil:
 		b.before = false // it was taken off the node, its configuration too
 	}
+	b.nowhere = nil
+	if len(where.Processes) == 0 && where.Path == "" && where.ProcErr == nil && !b.before {
+		b.nowhere = &where
+	}
 	return where
+}
+
+// configured says whether a configuration lies where one is looked for.
+func configured(c Config) bool {
+	files := usualFiles
+	if c.File != "" {
+		files = []string{c.File}
+	}
+	return slices.ContainsFunc(files, func(f string) bool { return exists(filepath.Join("/", c.Root, f)) })
 }
 
 // living are the processes read anew if every one of them lives on, otherwise none.
