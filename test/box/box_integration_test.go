@@ -30,7 +30,18 @@ func TestRunProfile(t *testing.T) {
 
 	n.copy(filepath.Join(dir, "pods.test"), "/root/pods.test", 0o755)
 	n.copy(filepath.Join(dir, "workload"), "/root/workload", 0o755)
-	out, err := n.Run(ctx, "env", "NODEAGENT_TEST_INSTALLED=1", "NODEAGENT_TEST_WORKLOAD=/root/workload", "NODEAGENT_TEST_REGISTRY=127.0.0.1:5000",
+	// The suite reads these beside itself, as in the tree.
+	const suite = "/root/tree/test/pods"
+	for from, to := range map[string]string{"../pods/testdata/*": suite + "/testdata", "../../examples/grafana/*": "/root/tree/examples/grafana"} {
+		files, err := filepath.Glob(from)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files %s: %v", from, err)
+		}
+		for _, f := range files {
+			n.copy(f, filepath.Join(to, filepath.Base(f)), 0o644)
+		}
+	}
+	out, err := n.Run(ctx, "env", "--chdir="+suite, "NODEAGENT_TEST_INSTALLED=1", "NODEAGENT_TEST_WORKLOAD=/root/workload", "NODEAGENT_TEST_REGISTRY=127.0.0.1:5000",
 		"/root/pods.test", "-test.timeout=5m")
 	if err != nil {
 		t.Errorf("the suite in the box:\n%s", out)
