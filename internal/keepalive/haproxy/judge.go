@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func judgeBackends(s Seen) []health.Finding {
 		}
 		f := health.Finding{Subject: b.Name, Evidence: evidence(b)}
 		switch {
-		case strings.HasPrefix(b.Status, "DOWN") && s.deadlocked(b.Name):
+		case strings.HasPrefix(b.Status, "DOWN") && s.leads(b.Name):
 			f.Status, f.Reason = health.Failing, reasonDeadlock
 			f.Message = fmt.Sprintf("none of %d servers is live, and the kubelet here goes through this balancer: if it restarts it starts no static pods", len(b.Servers))
 		case strings.HasPrefix(b.Status, "DOWN"):
@@ -142,8 +143,8 @@ func judgeBackends(s Seen) []health.Finding {
 	return out
 }
 
-// deadlocked reports whether the kubelet of this node reaches its apiserver through a frontend that uses the backend.
-func (s Seen) deadlocked(backend string) bool {
+// leads reports whether the kubelet of this node reaches its apiserver through a frontend that uses the backend.
+func (s Seen) leads(backend string) bool {
 	if !s.Kubelet.Here || s.Kubelet.Port == 0 {
 		return false
 	}
@@ -155,6 +156,21 @@ func (s Seen) deadlocked(backend string) bool {
 		}
 	}
 	return false
+}
+
+// way tells whether the kubelet of this node reaches its apiserver through this balancer. It is past only where all of the configuration was
+// understood, so that no address of it is missing.
+func (s Seen) way() Way {
+	if !s.Kubelet.Here || s.Kubelet.Port == 0 {
+		return ""
+	}
+	if slices.ContainsFunc(s.Place.File.Binds, func(b Bind) bool { return b.Port == s.Kubelet.Port }) || s.Port == s.Kubelet.Port {
+		return Through
+	}
+	if s.Place.Path == "" || s.Place.FileErr != nil || len(s.Place.File.Unsure) > 0 || len(s.Place.File.Binds) == 0 {
+		return ""
+	}
+	return Past
 }
 
 func evidence(b Backend) []health.Pair {

@@ -164,3 +164,35 @@ func TestHears(t *testing.T) {
 		}
 	}
 }
+
+// TestWay: only a configuration that was understood as a whole proves that a kubelet goes past its balancer.
+func TestWay(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		kubelet Kubelet
+		change  func(*Seen)
+		want    Way
+	}{
+		{"not known", Kubelet{}, nil, ""},
+		{"another machine", Kubelet{Port: 6443}, nil, ""},
+		{"through it", Kubelet{Port: 6443, Here: true}, nil, Through},
+		{"through the port that is configured", Kubelet{Port: 8443, Here: true}, func(s *Seen) { s.Port = 8443 }, Through},
+		{"past it", Kubelet{Port: 7443, Here: true}, nil, Past},
+		{"not all of it was understood", Kubelet{Port: 7443, Here: true}, func(s *Seen) { s.Place.File.Unsure = []string{"line 3"} }, ""},
+		{"it can't be read", Kubelet{Port: 7443, Here: true}, func(s *Seen) { s.Place.FileErr = os.ErrPermission }, ""},
+		{"it is not there", Kubelet{Port: 7443, Here: true}, func(s *Seen) { s.Place.Path = "" }, ""},
+	} {
+		s := well()
+		s.Kubelet = c.kubelet
+		if c.change != nil {
+			c.change(&s)
+		}
+		v := show(s)
+		if v.Kubelet != c.want {
+			t.Errorf("%s: %q, want %q", c.name, v.Kubelet, c.want)
+		}
+		if v.Backends[0].Kubelet != (c.kubelet.Here && c.kubelet.Port == 6443) || v.Backends[1].Kubelet {
+			t.Errorf("%s: %+v", c.name, v.Backends)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"nodeagent/internal/health"
@@ -96,7 +97,7 @@ func (s Seen) heardOf(binds []Bind) int {
 
 // show is what is shown of it.
 func show(s Seen) View {
-	v := View{At: s.At, File: s.Place.Path, Socket: s.Socket, Answered: s.Answer.tried && s.Answer.err == nil}
+	v := View{At: s.At, File: s.Place.Path, Socket: s.Socket, Answered: s.Answer.tried && s.Answer.err == nil, Kubelet: s.way()}
 	for _, p := range s.Place.Processes {
 		v.PIDs = append(v.PIDs, p.PID)
 	}
@@ -108,7 +109,10 @@ func show(s Seen) View {
 		i := s.Answer.info
 		v.Version, v.Conns, v.MaxConn, v.Stopping = i.version, i.conns, i.max, i.stopping
 		v.Started = s.At.Add(-i.uptime).Truncate(time.Second)
-		v.Frontends, v.Backends = s.Answer.stat.frontends, s.Answer.stat.backends
+		v.Frontends, v.Backends = s.Answer.stat.frontends, slices.Clone(s.Answer.stat.backends)
+		for i, b := range v.Backends {
+			v.Backends[i].Kubelet = s.leads(b.Name)
+		}
 	}
 	return v
 }

@@ -17,7 +17,17 @@ type View struct {
 	Listeners []Listener `json:"listeners,omitempty"` // of its configuration
 	Frontends []Frontend `json:"frontends,omitempty"`
 	Backends  []Backend  `json:"backends,omitempty"`
+	Kubelet   Way        `json:"kubelet,omitempty"`
 }
+
+// Way says whether the kubelet of this node reaches its apiserver through this balancer.
+type Way string
+
+// Ways; the empty one is not known.
+const (
+	Through Way = "through"
+	Past    Way = "past"
+)
 
 // Listener is one address of the configuration.
 type Listener struct {
@@ -45,8 +55,9 @@ type Backend struct {
 	Sessions int64    `json:"sessions"`
 	Queue    int64    `json:"queue"` // sessions that wait for a server
 	Total    int64    `json:"total"`
-	Live     int      `json:"live"`    // servers that pass their check
-	Checked  int      `json:"checked"` // servers that have one and are not in maintenance
+	Live     int      `json:"live"`              // servers that pass their check
+	Checked  int      `json:"checked"`           // servers that have one and are not in maintenance
+	Kubelet  bool     `json:"kubelet,omitempty"` // the kubelet of this node may be led to it
 	Servers  []Server `json:"servers,omitempty"`
 }
 
