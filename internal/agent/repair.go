@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"nodeagent/internal/config"
@@ -27,15 +28,15 @@ func repairConfig(c config.Config) repair.Config {
 	return repair.Config{Mode: c.Repair.Mode, Disabled: c.Repair.Disabled}
 }
 
-func (a *agent) wireRepair() {
+func (a *agent) wireRepair(facts *facts) {
 	a.repairs = repair.New(func() repair.Config { return repairConfig(a.config()) }, repair.Deps{
-		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Paused: a.vip.paused, Node: func() string { return a.nodeName }, Boot: a.boot,
+		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Paused: a.vip.paused, Node: func() string { return a.nodeName }, Boot: a.boot, Up: repair.Uptime(),
 	}, a.board, a.log, repairActions()...)
 	a.restarter = repair.NewRestarter(a.repairs, repair.Restart{
 		Action: restartRuntime, Dump: true,
 		Rules:  repair.Rules{MayStart: true, KeepChildren: true, Young: 2 * time.Minute},
-		Wanted: a.runtimeStuck,
-	}, repair.Restart{Action: restartKubelet, Rules: repair.Rules{Young: 5 * time.Minute}, Wanted: kubeletStuck})
+		Wanted: func(s health.Snapshot) repair.Want { return a.runtimeStuck(s, facts) },
+	}, repair.Restart{Action: restartKubelet, Rules: repair.Rules{Young: 5 * time.Minute}, Wanted: a.kubeletStuck(facts)})
 }
 
 // repairActions of this agent, in the order in which they are shown.
@@ -77,7 +78,7 @@ func (a *agent) mended(action, target, why string, err error) {
 }
 
 // runtimeStuck says what is wrong with the runtime that a restart of its unit may end.
-func (a *agent) runtimeStuck(s health.Snapshot) repair.Want {
+func (a *agent) runtimeStuck(s health.Snapshot, facts *facts) repair.Want {
 	state, ok := s.Of(runtime.RuntimeResponsive.Name)
 	if !ok || len(state.Entries) == 0 {
 		return repair.Want{}
@@ -88,7 +89,11 @@ func (a *agent) runtimeStuck(s health.Snapshot) repair.Want {
 	}
 	switch e.ReasonName() {
 	case "Hung", "Dead":
-		return repair.Want{Unit: a.runtimeUnit(), Why: fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)}
+		w := repair.Want{Unit: a.runtimeUnit(), Why: fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)}
+		if k := facts.within(kubeletEvery).Running; k != nil { // where both are one unit, as k3s, what bars a kubelet's restart would be passed by
+			w.Apart = k.PID
+		}
+		return w
 	}
 	return repair.Want{}
 }
@@ -98,10 +103,11 @@ func (a *agent) runtimeUnit() string {
 	if d, ok := a.runtime.Details.Get(); ok && d.Unit != "" {
 		return d.Unit
 	}
-	switch a.runtimeView().Name {
-	case "containerd":
+	v := a.runtimeView()
+	switch { // one that was dead when the agent started has told no name: its socket lies where its package puts it
+	case v.Name == "containerd", strings.HasSuffix(v.Endpoint, "/run/containerd/containerd.sock"):
 		return "containerd.service"
-	case "cri-o":
+	case v.Name == "cri-o", strings.HasSuffix(v.Endpoint, "/run/crio/crio.sock"):
 		return "crio.service"
 	}
 	return ""

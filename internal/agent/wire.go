@@ -59,7 +59,7 @@ func (a *agent) wire(c config.Config) error {
 	a.wireMachine(facts)
 	a.wireCerts(facts)
 	a.wireVIP(facts)
-	a.wireRepair()
+	a.wireRepair(facts)
 	var err error
 	switch c.StaticPods.Mode {
 	case config.ModeRun:

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
+	"golang.org/x/sys/unix"
 )
 
 // Deadlines of calls over D-Bus. A restart is over when systemd's job is.
@@ -75,19 +77,52 @@ func (h Hand) Unit(ctx context.Context, name string) (Unit, error) {
 	if err != nil {
 		return Unit{}, fmt.Errorf("ask systemd for %s: %w", name, err)
 	}
-	return unitOf(name, p), nil
+	u := unitOf(name, p, Uptime())
+	u.Drags, err = drags(ctx, c, p)
+	return u, err
+}
+
+// Uptime is CLOCK_MONOTONIC, which systemd's monotonic times are of; 0: not known.
+func Uptime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// bound are the properties that name the units to which systemd hands a restart or a stop on (systemd.unit(5)).
+var bound = []string{"RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"}
+
+// drags lists those of them that are active: the others stay as they are.
+func drags(ctx context.Context, c *systemd.Conn, p map[string]any) ([]string, error) {
+	var out []string
+	for _, key := range bound {
+		names, _ := p[key].([]string)
+		for _, name := range names {
+			state, err := c.GetUnitPropertyContext(ctx, name, "ActiveState")
+			if err != nil {
+				return nil, fmt.Errorf("ask systemd for %s: %w", name, err)
+			}
+			if s, _ := state.Value.Value().(string); s != "inactive" && s != "failed" && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out, nil
 }
 
 // unitOf reads the properties that count; what is missing stays zero.
-func unitOf(name string, p map[string]any) Unit {
+func unitOf(name string, p map[string]any, up time.Duration) Unit {
 	text := func(key string) string { s, _ := p[key].(string); return s }
-	u := Unit{Name: name, LoadState: text("LoadState"), ActiveState: text("ActiveState"), FileState: text("UnitFileState"), KillMode: text("KillMode")}
+	u := Unit{Name: name, LoadState: text("LoadState"), ActiveState: text("ActiveState"), FileState: text("UnitFileState"), KillMode: text("KillMode"),
+		Policy: text("Restart"), Result: text("Result")}
 	if pid, ok := p["MainPID"].(uint32); ok {
 		u.MainPID = int(pid)
 	}
 	u.Restarts, _ = p["NRestarts"].(uint32)
-	if us, ok := p["InactiveExitTimestamp"].(uint64); ok && us > 0 {
-		u.Started = time.UnixMicro(int64(us))
+	if us, ok := p["InactiveExitTimestampMonotonic"].(uint64); ok && us > 0 {
+		u.Age = max(up-time.Duration(us)*time.Microsecond, time.Nanosecond)
 	}
 	if job, ok := p["Job"].([]any); ok && len(job) > 0 {
 		id, _ := job[0].(uint32)

@@ -33,6 +33,7 @@ type Deps struct {
 	Paused func() (bool, string)
 	Node   func() string
 	Boot   string
+	Up     time.Duration // since the boot, when the ledger is made; 0: not known
 }
 
 // KindRepair is the kind of this package's events in the timeline.
@@ -61,11 +62,12 @@ type Ledger struct {
 	mu     sync.Mutex
 	memory memory
 	broken error // of the last save
+	made   time.Time
 }
 
 // New takes up what an earlier agent kept. Only the actions named here are ever permitted; the board must know Conditions.
 func New(config func() Config, deps Deps, board *health.Board, log *zap.Logger, actions ...*Action) *Ledger {
-	l := &Ledger{config: config, deps: deps, board: board, log: log, actions: actions}
+	l := &Ledger{config: config, deps: deps, board: board, log: log, actions: actions, made: time.Now()}
 	if _, err := deps.Store.Load("repair", version, &l.memory); err != nil {
 		log.Error("what was repaired before is not known", zap.Error(err))
 		l.memory = memory{}
@@ -80,9 +82,21 @@ func New(config func() Config, deps Deps, board *health.Board, log *zap.Logger, 
 			l.memory.Actions[a.Name] = r
 		}
 		r.troubles, r.would, r.done = map[string]*trouble{}, map[string]time.Time{}, map[string]uint64{}
+		for _, x := range r.takeUp(l.made) {
+			_ = l.save()
+			l.tell(l.say(Request{Action: a, Target: x.Target, Why: "the agent ended within it"}, "Interrupted", "what became of it is not known"))
+		}
 	}
 	l.publish()
 	return l
+}
+
+// up is the time since the boot; 0: not known.
+func (l *Ledger) up(now time.Time) time.Duration {
+	if l.deps.Up == 0 {
+		return 0
+	}
+	return l.deps.Up + now.Sub(l.made)
 }
 
 // Ask says whether an act may be done now. If it may, it is written down before the answer: the caller does it and calls Done. Who is told no
@@ -95,18 +109,25 @@ func (l *Ledger) Ask(q Request) Answer {
 		l.mu.Unlock()
 		return Answer{Because: "no such action"}
 	}
-	r.keep(now)
+	s := l.situation(q.Action, now)
+	r.keep(s.boot, now, s.up)
 	t := r.note(q.Action, q.Target, view.OneLine(q.Why), now)
 	t.refused = ""
-	a, latched := decide(q.Action, r, *t, q.Target, l.situation(q.Action), now)
+	switch {
+	case barred(q.Action, r, s) != "":
+		t.barred = now
+	case s.mode == DryRun:
+		t.dry = now
+	}
+	a, latched := decide(q.Action, r, *t, q.Target, s, now)
 	var said *event.Event
 	switch {
-	case latched != "" && l.config().Mode == On:
+	case latched != "" && s.mode == On:
 		r.Latched = &latch{At: now, Why: latched}
 		l.save()
 		said = l.say(q, "Latched", "needs a person: "+latched)
 	case a.OK:
-		r.Acts = append(r.Acts, act{At: now, Boot: l.deps.Boot, Target: q.Target, Outcome: outcomeBegun})
+		r.Acts = append(r.Acts, act{At: now, Boot: s.boot, Up: s.up, Target: q.Target, Outcome: outcomeBegun})
 		if l.save() != nil {
 			r.Acts = r.Acts[:len(r.Acts)-1]
 			a = Answer{Because: "what is done can't be written down: " + l.broken.Error()}
@@ -124,12 +145,20 @@ func (l *Ledger) Ask(q Request) Answer {
 	return a
 }
 
-// refused notes that something but the ledger stands against an act: the plan shows it, and the trouble's time goes on.
-func (l *Ledger) refused(q Request, because string) {
+// refused notes that something but the ledger stands against an act: the plan shows it. With anew the trouble's time begins once that is over,
+// for until then it proves nothing; else only the node's share of the jitter does.
+func (l *Ledger) refused(q Request, because string, anew bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r := l.memory.Actions[q.Action.Name]; r != nil && r.troubles != nil {
-		r.note(q.Action, q.Target, view.OneLine(q.Why), time.Now()).refused = because
+	r := l.memory.Actions[q.Action.Name]
+	if r == nil || r.troubles == nil {
+		return
+	}
+	now := time.Now()
+	t := r.note(q.Action, q.Target, view.OneLine(q.Why), now)
+	t.refused, t.barred = because, now
+	if anew {
+		t.from, t.asked = now, 0
 	}
 }
 
@@ -197,9 +226,9 @@ func (l *Ledger) Clear(name string) ([]string, error) {
 }
 
 // situation with the lock held.
-func (l *Ledger) situation(a *Action) situation {
+func (l *Ledger) situation(a *Action, now time.Time) situation {
 	c := l.config()
-	s := situation{mode: c.Mode, off: slices.Contains(c.Disabled, a.Name), boot: l.deps.Boot}
+	s := situation{mode: c.Mode, off: slices.Contains(c.Disabled, a.Name), boot: l.deps.Boot, up: l.up(now)}
 	if l.deps.Node != nil {
 		s.node = l.deps.Node()
 	}

@@ -47,20 +47,27 @@ type bench struct {
 	events []event.Event
 	config Config
 	paused string
+	node   string
 	trip   *health.Condition
 	sick   *health.Reason
 }
 
 func newBench() *bench {
-	b := &bench{config: Config{Mode: On}, sick: &health.Reason{Name: "Sick", Fix: "x"}}
+	b := &bench{config: Config{Mode: On}, node: "n", sick: &health.Reason{Name: "Sick", Fix: "x"}}
 	b.trip = &health.Condition{Name: "Trouble", Reasons: []*health.Reason{b.sick}}
 	b.board = health.NewBoard(nil, RepairsLatched, b.trip)
 	return b
 }
 
 func (b *bench) ledger(a *Action) *Ledger {
-	return New(func() Config { return b.config }, Deps{Store: &b.store, Record: b.record, Boot: "b",
-		Paused: func() (bool, string) { return b.paused != "", b.paused }, Node: func() string { return "n" }}, b.board, zap.NewNop(), a)
+	return New(func() Config { b.mu.Lock(); defer b.mu.Unlock(); return b.config }, Deps{Store: &b.store, Record: b.record, Boot: "b",
+		Paused: func() (bool, string) { return b.paused != "", b.paused }, Node: func() string { return b.node }}, b.board, zap.NewNop(), a)
+}
+
+func (b *bench) set(mode string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.config.Mode = mode
 }
 
 func (b *bench) record(e event.Event) {
@@ -106,8 +113,20 @@ func TestLedger(t *testing.T) {
 			t.Fatalf("permitted after %v, %v", took, ok)
 		}
 		// It was written down before it is done: an agent that ends now has lost none of its budget.
-		if n, _ := b.ledger(a).memory.Actions[a.Name].within(time.Hour, time.Now()); n != 1 {
+		if n, _ := b.ledger(a).memory.Actions[a.Name].within(time.Hour, "b", time.Now(), 0); n != 1 {
 			t.Fatalf("%d acts are on the disk before the act", n)
+		}
+		// An agent that ended within it says so, and does not do it again.
+		if s := b.said(); s != "Begun Interrupted" {
+			t.Errorf("said %s", s)
+		}
+		if took, ok := ask(b.ledger(a), q, time.Hour); !ok || took < 9*time.Minute+50*time.Second {
+			t.Errorf("an agent that ended within an act does it again after %v, %v", took, ok)
+		}
+		b.store.b = nil
+		l, _ = b.ledger(a), b.said()
+		if took, ok := ask(l, q, 2*time.Minute); !ok || took != time.Minute {
+			t.Fatalf("permitted after %v, %v", took, ok)
 		}
 		l.Done(q, nil)
 		if s := b.said(); s != "Begun Done" {
@@ -228,6 +247,41 @@ func (f *fakeHand) Restart(_ context.Context, u Unit) error {
 	defer f.mu.Unlock()
 	f.restarts = append(f.restarts, u.Name)
 	return f.err
+}
+
+func (f *fakeHand) OfProcess(context.Context, int) (string, error) { return "x.service", nil }
+
+// TestBarred: three nodes that leave maintenance, or a switch to on, together don't act together.
+func TestBarred(t *testing.T) {
+	for name, bar := range map[string]func(b *bench, on bool){
+		"maintenance": func(b *bench, on bool) { b.paused = map[bool]string{true: "under maintenance"}[on] },
+		"dry-run":     func(b *bench, on bool) { b.config.Mode = map[bool]string{true: DryRun, false: On}[on] },
+		"disabled":    func(b *bench, on bool) { b.config.Disabled = map[bool][]string{true: {"restart-x"}}[on] },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := testAction()
+			a.Jitter = time.Minute
+			seen := map[time.Duration]bool{}
+			for _, node := range []string{"node1", "node2", "node3"} {
+				b := newBench()
+				b.node = node
+				bar(b, true)
+				l, q := b.ledger(a), Request{Action: a, Target: "u", Why: "it is hung"}
+				if _, ok := ask(l, q, 10*time.Minute); ok {
+					t.Fatal("permitted")
+				}
+				bar(b, false)
+				took, ok := ask(l, q, 10*time.Minute)
+				if share := jitter(a, node); !ok || took < share-5*time.Second || took > share+5*time.Second {
+					t.Errorf("%s: %s acts %v after its end, %v: its share is %v", name, node, took, ok, share)
+				}
+				seen[took] = true
+			}
+			if len(seen) < 2 {
+				t.Errorf("%s: all act at once", name)
+			}
+		})
+	}
 }
 
 func TestRestarter(t *testing.T) {

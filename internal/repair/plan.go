@@ -16,10 +16,10 @@ func (l *Ledger) Plan() view.RepairPlan {
 	out := view.RepairPlan{Mode: l.config().Mode}
 	for _, a := range l.actions {
 		r := l.memory.Actions[a.Name]
-		s := l.situation(a)
+		s := l.situation(a, now)
 		v := view.Repair{Action: a.Name, Help: a.Help, HourMost: a.Hour, DayMost: a.Day, Done: r.done[outcomeDone], Failed: r.done[outcomeFailed], Would: r.done[outcomeWould]}
-		v.Hour, _ = r.within(time.Hour, now)
-		v.Day, _ = r.within(24*time.Hour, now)
+		v.Hour, _ = r.within(time.Hour, s.boot, now, s.up)
+		v.Day, _ = r.within(24*time.Hour, s.boot, now, s.up)
 		if r.Latched != nil {
 			v.Latched, v.LatchedWhy = r.Latched.At, r.Latched.Why
 		}
@@ -29,7 +29,7 @@ func (l *Ledger) Plan() view.RepairPlan {
 				continue
 			}
 			answer, _ := decide(a, r, *t, target, s, now)
-			if t.refused != "" {
+			if t.refused != "" && barred(a, r, s) == "" {
 				answer = Answer{Because: t.refused}
 			}
 			v.Wanted = append(v.Wanted, view.WantedRepair{Target: target, Why: t.why, Since: t.first, Now: answer.OK, Because: answer.Because, At: answer.At})

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // hand is what a Restarter needs of systemd; Hand is the one, tests have their own.
 type hand interface {
+	OfProcess(ctx context.Context, pid int) (string, error)
 	Unit(ctx context.Context, name string) (Unit, error)
 	Restart(ctx context.Context, u Unit) error
 }
@@ -27,9 +29,12 @@ type Restart struct {
 
 // Want is what a snapshot asks for.
 type Want struct {
-	Unit    string
-	Why     string // what is wrong; empty: nothing is
-	Against string // what stands against it though it is wrong; empty: nothing
+	PID     int           // a process of the unit; 0: Unit names it
+	Unit    string        // empty: not known
+	Apart   int           // a process that the restart must not end: the unit is left alone if it is in it; 0: none
+	Why     string        // what is wrong; empty: nothing is
+	Against string        // what stands against it though it is wrong, and may be its cause; empty: nothing
+	Silent  time.Duration // the unit is left alone if it has written to the journal since; 0: that is no matter
 }
 
 // Restarter restarts units where the ledger permits it. It is a task.
@@ -39,17 +44,27 @@ type Restarter struct {
 	board    *health.Board
 	log      *zap.Logger
 	proc     string
+	journal  journal
 	restarts []Restart
 	loop     *reconcile.Loop
-	wanted   map[*Action]string // the unit whose trouble the ledger knows of; of the loop alone
+	asked    map[*Action]asked // of the loop alone
 }
+
+// asked is what a restart was last asked for.
+type asked struct {
+	target string
+	at     time.Time
+}
+
+// noUnit is the target of trouble whose unit is not known.
+const noUnit = "a unit that is not known"
 
 // askEvery is how often trouble that lasts is asked about. Actions forget after longer.
 const askEvery = 5 * time.Second
 
 // NewRestarter makes a task that does nothing until Run.
 func NewRestarter(l *Ledger, restarts ...Restart) *Restarter {
-	r := &Restarter{ledger: l, hand: Hand{}, board: l.board, log: l.log, proc: "/proc", restarts: restarts, wanted: map[*Action]string{}}
+	r := &Restarter{ledger: l, hand: Hand{}, board: l.board, log: l.log, proc: "/proc", journal: journal{"/"}, restarts: restarts, asked: map[*Action]asked{}}
 	r.loop = reconcile.NewLoop(r.pass, reconcile.Options{Name: "repairs", Bound: restartDeadline + time.Minute, OnError: func(err error) { r.log.Error("repairs", zap.Error(err)) }})
 	return r
 }
@@ -81,47 +96,80 @@ func (r *Restarter) Bound() time.Duration { return r.loop.Bound() }
 func (r *Restarter) String() string { return r.loop.String() }
 
 func (r *Restarter) pass(ctx context.Context) (next time.Time, err error) {
-	snap := r.board.Snapshot()
 	for _, x := range r.restarts {
-		w := x.Wanted(snap)
-		if was := r.wanted[x.Action]; was != "" && (w.Why == "" || w.Unit != was) {
-			r.ledger.Over(x.Action, was)
-			delete(r.wanted, x.Action)
-		}
-		if w.Why == "" {
-			continue
-		}
-		next = time.Now().Add(askEvery)
-		if w.Unit != "" {
-			r.wanted[x.Action] = w.Unit
-			r.act(ctx, x, w)
+		again := r.look(ctx, x)
+		if !again.IsZero() && (next.IsZero() || again.Before(next)) {
+			next = again
 		}
 	}
 	return next, nil
 }
 
+// look decides about one restart, from what is so now: the one before may have taken minutes. It tells when to look again; zero: once something
+// changes.
+func (r *Restarter) look(ctx context.Context, x Restart) time.Time {
+	w := x.Wanted(r.board.Snapshot())
+	was, known := r.asked[x.Action]
+	if w.Why == "" || r.ledger.config().Mode == Off {
+		if known {
+			r.ledger.Over(x.Action, was.target)
+			delete(r.asked, x.Action)
+		}
+		return time.Time{}
+	}
+	// The board changes for a hundred other reasons: none of them is one more sighting of this trouble.
+	if due := was.at.Add(askEvery); known && time.Now().Before(due) {
+		return due
+	}
+	target, problem := r.target(ctx, w)
+	if known && was.target != target {
+		r.ledger.Over(x.Action, was.target)
+	}
+	now := time.Now()
+	r.asked[x.Action] = asked{target, now}
+	r.act(ctx, x, w, target, problem)
+	return now.Add(askEvery)
+}
+
+// target is the unit that is meant, or why it is not known.
+func (r *Restarter) target(ctx context.Context, w Want) (target, problem string) {
+	if w.PID > 1 {
+		name, err := r.hand.OfProcess(ctx, w.PID)
+		if err != nil {
+			return noUnit, err.Error()
+		}
+		w.Unit = name
+	}
+	if w.Unit == "" {
+		return noUnit, "systemd has no unit of it that can be restarted"
+	}
+	return w.Unit, ""
+}
+
 // act restarts one unit if all permit it. The ledger is asked last: what it permits is done.
-func (r *Restarter) act(ctx context.Context, x Restart, w Want) {
-	if r.ledger.config().Mode == Off {
-		return
-	}
-	q := Request{Action: x.Action, Target: w.Unit, Why: w.Why}
+func (r *Restarter) act(ctx context.Context, x Restart, w Want, target, problem string) {
+	q := Request{Action: x.Action, Target: target, Why: w.Why}
 	if w.Against != "" {
-		r.ledger.refused(q, w.Against)
+		r.ledger.refused(q, w.Against, true)
 		return
 	}
-	u, err := r.hand.Unit(ctx, w.Unit)
+	if problem != "" {
+		r.ledger.refused(q, problem, false)
+		return
+	}
+	u, err := r.hand.Unit(ctx, target)
 	refusal := ""
 	if err != nil {
 		refusal = err.Error()
 	} else {
-		refusal = refuse(u, x.Rules, time.Now())
+		refusal = cmp.Or(refuse(u, x.Rules), r.holds(ctx, target, w.Apart), r.speaks(ctx, target, w.Silent))
 	}
 	if refusal != "" {
-		r.ledger.refused(q, refusal)
+		r.ledger.refused(q, refusal, false)
 		return
 	}
-	if !r.ledger.Ask(q).OK {
+	// systemd may have taken its time.
+	if again := x.Wanted(r.board.Snapshot()); again.Why == "" || again.Against != "" || !r.ledger.Ask(q).OK {
 		return
 	}
 	if x.Dump {
@@ -132,4 +180,34 @@ func (r *Restarter) act(ctx context.Context, x Restart, w Want) {
 		}
 	}
 	r.ledger.Done(q, r.hand.Restart(ctx, u))
+}
+
+// holds says that a unit has a process that must not end with it.
+func (r *Restarter) holds(ctx context.Context, unit string, pid int) string {
+	if pid <= 1 {
+		return ""
+	}
+	of, err := r.hand.OfProcess(ctx, pid)
+	switch {
+	case err != nil:
+		return err.Error()
+	case of == unit:
+		return fmt.Sprintf("a restart of %s would end process %d too", unit, pid)
+	}
+	return ""
+}
+
+// speaks says that a unit is not proven stuck, since it writes to the journal, or since that can't be known.
+func (r *Restarter) speaks(ctx context.Context, unit string, silent time.Duration) string {
+	if silent <= 0 {
+		return ""
+	}
+	ago, err := r.journal.silentFor(ctx, unit, Uptime())
+	switch {
+	case err != nil:
+		return fmt.Sprintf("whether %s still writes to its journal is not known: %v", unit, err)
+	case ago < silent:
+		return fmt.Sprintf("%s is not proven stuck: it wrote to its journal %s ago (`journalctl -u %s`), and counts as stuck after %s without a line", unit, short(ago), unit, short(silent))
+	}
+	return ""
 }
