@@ -37,6 +37,7 @@ type answer struct {
 	body    string // as much as the session's limit
 	took    time.Duration
 	detail  string // what went wrong, for people
+	alert   bool   // broken: it ended the TLS handshake, and most likely logged that
 }
 
 // identity is who asks. The zero value is anonymous.
@@ -63,8 +64,8 @@ var (
 	phaseAnswer    = "answer"
 )
 
-// newTLSSession is for a server that speaks TLS. Anonymous, the handshake is finished whatever the certificate is, and seen tells of it; with
-// credentials it is broken off where the certificate is not verified, before any of them is sent.
+// newTLSSession is for a server that speaks TLS. The handshake is finished whatever the certificate is, and seen tells of it. With a token, which is
+// a secret, it is broken off where the certificate is not verified, before the token is sent.
 func newTLSSession(p place, ca authority, timeout time.Duration, who identity) *session {
 	s := &session{base: "https://" + p.address, timeout: timeout, token: who.token, limit: maxBody}
 	c := &tls.Config{
@@ -73,7 +74,7 @@ func newTLSSession(p place, ca authority, timeout time.Duration, who identity) *
 		VerifyConnection: func(state tls.ConnectionState) error {
 			t := ca.verify(state, p.names, time.Now())
 			s.trust.Store(&t)
-			if who != (identity{}) && !t.verified {
+			if who.token != "" && !t.verified {
 				return errUnverified
 			}
 			return nil
@@ -163,7 +164,7 @@ func explain(err error, phase, path string, timeout time.Duration) answer {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return answer{outcome: broken, detail: "what listens there speaks no TLS"}
 	case errors.As(err, &alert):
-		return answer{outcome: broken, detail: "it ends the TLS handshake: " + alert.Error()}
+		return answer{outcome: broken, detail: "it ends the TLS handshake: " + alert.Error(), alert: true}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return answer{outcome: broken, detail: "it closed the connection without an answer"}
 	}

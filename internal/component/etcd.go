@@ -3,9 +3,11 @@ package component
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"nodeagent/internal/component/etcdapi"
@@ -13,9 +15,8 @@ import (
 
 // How often etcd is asked at least apart. Its page of metrics costs it some milliseconds; who its members are changes rarely.
 const (
-	etcdEvery   = 10 * time.Second
-	etcdAPI     = 30 * time.Second
-	etcdRefused = 10 * time.Minute // after a certificate that did not verify: each attempt is a line in its log
+	etcdEvery = 10 * time.Second
+	etcdAPI   = 30 * time.Second
 )
 
 // maxPage bounds etcd's metrics: 150 kB on a cluster of three.
@@ -52,6 +53,7 @@ type etcdTold struct {
 // etcdLooker keeps what must be known from look to look. It is of one loop alone.
 type etcdLooker struct {
 	told    etcdTold
+	refused error // how this process refused us, though its files say that it would not: it is asked no more
 	fsync   latency
 	commit  latency
 	last    etcdPage
@@ -78,6 +80,7 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 	set, err := etcdFlags(cfg, s.found)
 	if err == nil {
 		s.place, err = etcdAt(set)
+		s.place.clientCA = s.place.ca
 		if s.place.ca == "" || s.found.trusted() == nil {
 			s.place.ca = filepath.Join(cfg.PKI, "etcd/ca.crt")
 		}
@@ -87,7 +90,7 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 		return s
 	}
 	if s.found.process != nil && l.told.pid != s.found.process.pid {
-		l.told = etcdTold{pid: s.found.process.pid} // it may have another certificate now
+		l.told, l.refused = etcdTold{pid: s.found.process.pid}, nil // it may have another certificate now
 	}
 	l.ask(ctx, &s, cfg, now)
 	s.found.explain(cfg.Proc, s.page)
@@ -103,9 +106,14 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 }
 
 // ask asks for the page of metrics, and now and then the API. Where there is no listener of metrics, its page is on the port of the clients.
+//
+// A handshake is finished and a question asked whatever the member's certificate is: to break off is a line in its log. Nothing secret is in them
+// (a client's certificate is shown, its key signs this handshake alone), and what a member of another CA answers is not believed.
 func (l *etcdLooker) ask(ctx context.Context, s *etcdSeen, cfg Config, now time.Time) {
-	ca := readAuthority(s.place.ca)
-	who, noKey := healthcheckClient(cfg.PKI)
+	c := etcdClientOf(cfg, s.found, s.place, now)
+	if c.err == nil && l.refused != nil {
+		c.err = l.refused
+	}
 	at := s.place.metrics
 	if at == nil {
 		at = s.place.client
@@ -113,20 +121,22 @@ func (l *etcdLooker) ask(ctx context.Context, s *etcdSeen, cfg Config, now time.
 	switch {
 	case at.Scheme == "http":
 		s.page = pageOf(ctx, newPlainSession(at.Host, cfg.Timeout))
-	case noKey == nil && now.Sub(l.told.at) < etcdRefused && l.told.foreign:
-		s.page = answer{outcome: broken, detail: l.told.fault}
-	case noKey == nil:
-		p := newTLSSession(place{address: at.Host, names: etcdNames(at.Hostname())}, ca, cfg.Timeout, who)
-		s.page = pageOf(ctx, p)
-		if t := p.seen(); t.fault != "" || t.unknown != "" {
-			l.told = etcdTold{at: now, pid: l.told.pid, foreign: true, fault: t.fault + t.unknown}
-			s.page.detail = l.told.fault
-		}
-	default:
-		s.fault = noKey.Error()
+	case c.err != nil:
+		s.fault = c.err.Error()
 		return
+	default:
+		p := newTLSSession(place{address: at.Host, names: etcdNames(at.Hostname())}, c.ca, cfg.Timeout, c.who)
+		s.page = pageOf(ctx, p)
+		if s.page.alert {
+			l.refused = errors.New(s.page.detail)
+		}
+		if t := p.seen(); t.fault != "" {
+			l.told = etcdTold{at: now, pid: l.told.pid, foreign: true, fault: t.fault}
+			s.page.body = ""
+			return
+		}
 	}
-	l.askAPI(ctx, s, cfg, ca, who, noKey, now)
+	l.askAPI(ctx, s, cfg, c, now)
 }
 
 func pageOf(ctx context.Context, s *session) answer {
@@ -138,63 +148,66 @@ func pageOf(ctx context.Context, s *session) answer {
 // etcdNames are what a member's certificate may be for.
 func etcdNames(host string) []string { return []string{host, "localhost", "127.0.0.1"} }
 
-// healthcheckClient is the identity that kubeadm makes for looking at etcd; its error is that there is none, or that it can't be read.
-func healthcheckClient(pki string) (identity, error) {
-	file := filepath.Join(pki, "etcd/healthcheck-client.crt")
-	if _, err := os.Stat(file); err != nil {
-		return identity{}, err
-	}
-	c, err := keyPair(file, filepath.Join(pki, "etcd/healthcheck-client.key"))
-	return identity{certificate: c}, err
-}
-
 // askAPI asks for the member's status and the cluster's members.
-func (l *etcdLooker) askAPI(ctx context.Context, s *etcdSeen, cfg Config, ca authority, who identity, noKey error, now time.Time) {
-	pause := etcdAPI
-	if l.told.foreign {
-		pause = etcdRefused
-	}
-	if s.page.outcome != answered || !l.told.at.IsZero() && now.Sub(l.told.at) < pause {
+func (l *etcdLooker) askAPI(ctx context.Context, s *etcdSeen, cfg Config, by etcdClient, now time.Time) {
+	if s.page.outcome != answered || !l.told.at.IsZero() && now.Sub(l.told.at) < etcdAPI {
 		return
 	}
 	l.told = etcdTold{at: now, pid: l.told.pid}
 	var c *tls.Config
+	var seen atomic.Pointer[trust]
 	if s.place.client.Scheme == "https" {
-		if noKey != nil {
-			l.told.fault = noKey.Error()
+		if by.err != nil {
+			l.told.fault = by.err.Error()
 			return
 		}
-		c = strictTLS(place{names: etcdNames(s.place.client.Hostname())}, ca, who, &l.told)
+		c = watchedTLS(etcdNames(s.place.client.Hostname()), by, &seen)
 	}
-	client, err := etcdapi.Dial(s.place.client.Host, c)
-	if err == nil {
-		defer client.Close()
-		ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
-		defer cancel()
-		if l.told.status, err = client.Status(ctx); err == nil {
-			l.told.members, err = client.Members(ctx)
-		}
-	}
-	if err != nil && l.told.fault == "" {
+	status, members, err := askMember(ctx, s.place.client.Host, c, cfg.Timeout)
+	switch t := seen.Load(); {
+	case t != nil && t.fault != "":
+		l.told.foreign, l.told.fault = true, t.fault
+	case err != nil:
 		l.told.fault = short(err.Error())
+		if alert := new(tls.AlertError); errors.As(err, alert) || strings.Contains(err.Error(), "remote error: tls: ") { // gRPC keeps the words alone
+			l.refused = errors.New("it ends the TLS handshake: " + l.told.fault)
+		}
+	default:
+		l.told.status, l.told.members = status, members
 	}
 }
 
-// strictTLS gives up a connection before any credentials are sent where the certificate does not verify, and says so.
-func strictTLS(p place, ca authority, who identity, told *etcdTold) *tls.Config {
-	return &tls.Config{
+func askMember(ctx context.Context, address string, c *tls.Config, timeout time.Duration) (etcdapi.Status, []etcdapi.Member, error) {
+	client, err := etcdapi.Dial(address, c)
+	if err != nil {
+		return etcdapi.Status{}, nil, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return etcdapi.Status{}, nil, err
+	}
+	members, err := client.Members(ctx)
+	return status, members, err
+}
+
+// watchedTLS finishes every handshake, and keeps what came out of looking at the certificate.
+func watchedTLS(names []string, by etcdClient, seen *atomic.Pointer[trust]) *tls.Config {
+	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // VerifyConnection verifies, with more than one name
-		Certificates:       []tls.Certificate{*who.certificate},
 		VerifyConnection: func(state tls.ConnectionState) error {
-			t := ca.verify(state, p.names, time.Now())
-			if t.verified {
-				return nil
-			}
-			told.foreign, told.fault = true, t.fault+t.unknown
-			return errUnverified
+			t := by.ca.verify(state, names, time.Now())
+			seen.Store(&t)
+			return nil
 		},
 	}
+	if by.who.certificate != nil {
+		c.Certificates = []tls.Certificate{*by.who.certificate}
+	}
+	return c
 }
 
 // remember takes what needs more than one look.

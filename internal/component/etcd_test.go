@@ -53,7 +53,7 @@ type etcdNode struct {
 
 func newEtcdNode(t *testing.T) *etcdNode {
 	n := &etcdNode{node: newNode(t), s: serve(t, nil, time.Time{}), l: &etcdLooker{}, now: time.Now()}
-	n.manifest(nameEtcd, "--listen-client-urls=https://127.0.0.1:1,https://192.0.2.1:2379", "--listen-metrics-urls=http://127.0.0.1:"+n.s.port())
+	n.manifest(nameEtcd, "--client-cert-auth=true", "--listen-client-urls=https://127.0.0.1:1,https://192.0.2.1:2379", "--listen-metrics-urls=http://127.0.0.1:"+n.s.port())
 	return n
 }
 

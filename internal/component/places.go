@@ -1,7 +1,6 @@
 package component
 
 import (
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -38,25 +37,40 @@ func (c *Checker) Places() []Place {
 		out = append(out, Place{Component: nameAPIServer, Address: apiserverPlace(f.flags(), local).address, File: f.flags().or("tls-cert-file", cfg.PKI+"/apiserver.crt")})
 	}
 	if f := c.finder.find(cfg, nameEtcd); f.there() {
-		out = append(out, etcdPorts(cfg, f.flags())...)
+		if set, err := etcdFlags(cfg, f); err == nil { // else condition Etcd says why it is not known
+			out = append(out, etcdPorts(cfg, f, set, time.Now())...)
+		}
 	}
 	return out
 }
 
-// etcdPorts are those that speak TLS. A member asks for its clients' certificates, and logs who shows none: without one it is not asked.
-func etcdPorts(cfg Config, f flags) []Place {
+// etcdPorts are those that speak TLS. A member logs every client whose certificate it does not take: one that would is not asked.
+func etcdPorts(cfg Config, f found, set flags, now time.Time) []Place {
 	var out []Place
-	for _, p := range []struct{ name, urls, cert, client, key, path string }{
-		{nameEtcd, "listen-client-urls", f["cert-file"], filepath.Join(cfg.PKI, "etcd/healthcheck-client.crt"), filepath.Join(cfg.PKI, "etcd/healthcheck-client.key"), "/health"},
-		{nameEtcd + "'s peers", "listen-peer-urls", f["peer-cert-file"], f["peer-cert-file"], f["peer-key-file"], "/version"},
+	healthcheck := filepath.Join(cfg.PKI, "etcd/healthcheck-client")
+	for _, p := range []struct {
+		name, urls, cert, ca, auth string
+		picky                      bool
+		client, key, path          string
+	}{
+		{nameEtcd, "listen-client-urls", "cert-file", "trusted-ca-file", "client-cert-auth", set["client-crl-file"] != "" || set["client-cert-allowed-hostname"] != "",
+			healthcheck + ".crt", healthcheck + ".key", "/health"},
+		{nameEtcd + "'s peers", "listen-peer-urls", "peer-cert-file", "peer-trusted-ca-file", "peer-client-cert-auth",
+			set["peer-crl-file"] != "" || set["peer-cert-allowed-cn"] != "" || set["peer-cert-allowed-hostname"] != "", set["peer-cert-file"], set["peer-key-file"], "/version"},
 	} {
-		u := pick(f[p.urls])
-		if u == nil || u.Scheme != "https" || p.cert == "" {
+		u := pick(set[p.urls])
+		if u == nil || u.Scheme != "https" || set[p.cert] == "" {
 			continue
 		}
-		if _, err := os.Stat(p.client); err == nil {
-			out = append(out, Place{Component: p.name, Address: u.Host, File: p.cert, Client: p.client, ClientKey: p.key, Path: p.path})
+		x := Place{Component: p.name, Address: u.Host, File: set[p.cert], Path: p.path}
+		if set[p.ca] != "" || set[p.auth] == "true" {
+			pair, err := keyPair(p.client, p.key)
+			if err != nil || takes(set[p.ca], p.picky, pair.Leaf, f.process, now) != nil {
+				continue
+			}
+			x.Client, x.ClientKey = p.client, p.key
 		}
+		out = append(out, x)
 	}
 	return out
 }
@@ -80,5 +94,9 @@ func (c *Checker) EtcdFolder() string {
 	if !f.there() {
 		return ""
 	}
-	return f.flags()["data-dir"]
+	set, err := etcdFlags(c.cfg(), f)
+	if err != nil {
+		return ""
+	}
+	return set["data-dir"]
 }
