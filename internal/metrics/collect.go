@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // labelLength is the most bytes of a label's value: a DNS name's 253 and a little.
@@ -19,11 +20,12 @@ type part struct {
 	collect func(*samples)
 }
 
-// node collects all parts. It is an unchecked collector: which series there are depends on the node.
+// node collects all parts: which series there are depends on the node.
 type node struct {
 	parts   []part
 	onError func(error)
-	said    sync.Map // the parts whose failure was told, so that a scrape every 15 s does not tell it again
+	last    atomic.Int64 // samples of the last scrape, which the next has about as many of
+	said    sync.Map     // the parts whose failure was told, so that a scrape every 15 s does not tell it again
 }
 
 var (
@@ -31,81 +33,77 @@ var (
 	durationDesc = desc("collector_duration_seconds", "How long a part of the last scrape took.", "collector")
 )
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("nodeagent_"+name, help, labels, nil)
-}
-
-// Describe sends nothing, which makes the collector an unchecked one.
-func (n *node) Describe(chan<- *prometheus.Desc) {}
-
-// Collect sends each part whole or not at all.
-func (n *node) Collect(ch chan<- prometheus.Metric) {
+// collect gathers each part whole or not at all.
+func (n *node) collect() []sample {
+	s := &samples{list: make([]sample, 0, n.last.Load())}
 	for _, p := range n.parts {
 		start := time.Now()
-		s, err := gather(p)
+		before := len(s.list)
+		err := collect(p, s)
 		success := 1.0
 		if err != nil {
-			success = 0
+			success, s.list = 0, s.list[:before]
 			if _, told := n.said.Swap(p.name, true); !told {
 				n.onError(fmt.Errorf("collect %s: %w", p.name, err))
 			}
 		} else {
 			n.said.Delete(p.name)
-			for _, m := range s.list {
-				ch <- m
-			}
 		}
-		ch <- prometheus.MustNewConstMetric(durationDesc, prometheus.GaugeValue, time.Since(start).Seconds(), p.name)
-		ch <- prometheus.MustNewConstMetric(successDesc, prometheus.GaugeValue, success, p.name)
+		s.gauge(durationDesc, time.Since(start).Seconds(), p.name)
+		s.gauge(successDesc, success, p.name)
 	}
+	n.last.Store(int64(len(s.list)))
+	return s.list
 }
 
-func gather(p part) (s *samples, err error) {
+func collect(p part, s *samples) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	s = &samples{seen: map[string]bool{}}
+	s.err = nil
 	p.collect(s)
-	return s, s.err
+	return s.err
 }
 
-// samples gathers one part. A second sample of the same series is left out: one such would cost Prometheus the whole scrape.
+// sample is one series with its value. Its labels are in the order of its description's.
+type sample struct {
+	of     *description
+	value  float64
+	labels [mostLabels]string
+}
+
+// samples gathers parts.
 type samples struct {
-	list []prometheus.Metric
-	seen map[string]bool
-	err  error
+	list []sample
+	err  error // why the part that is collected is not whole
 }
 
-func (s *samples) gauge(d *prometheus.Desc, v float64, labels ...string) {
-	s.add(d, prometheus.GaugeValue, v, labels)
+func (s *samples) gauge(d *description, v float64, labels ...string) {
+	s.add(d, dto.MetricType_GAUGE, v, labels)
 }
 
-func (s *samples) counter(d *prometheus.Desc, v float64, labels ...string) {
-	s.add(d, prometheus.CounterValue, v, labels)
+func (s *samples) counter(d *description, v float64, labels ...string) {
+	s.add(d, dto.MetricType_COUNTER, v, labels)
 }
 
-func (s *samples) add(d *prometheus.Desc, t prometheus.ValueType, v float64, labels []string) {
-	for i := range labels {
-		labels[i] = clean(labels[i])
+func (s *samples) add(d *description, kind dto.MetricType, v float64, labels []string) {
+	if len(labels) != len(d.labels) || (kind == dto.MetricType_COUNTER) != strings.HasSuffix(d.name, "_total") {
+		panic(fmt.Sprintf("%s with %d labels as a %v", d.name, len(labels), kind))
 	}
-	key := fmt.Sprintf("%p\xff%s", d, strings.Join(labels, "\xff")) // no label holds 0xff once it is clean
-	if s.seen[key] {
-		return
+	x := sample{of: d, value: v}
+	for i, l := range labels {
+		x.labels[d.place[i]] = clean(l)
 	}
-	s.seen[key] = true
-	m, err := prometheus.NewConstMetric(d, t, v, labels...)
-	if err != nil {
-		s.err = err
-		return
-	}
-	s.list = append(s.list, m)
+	s.list = append(s.list, x)
 }
 
 // clean makes a label's value valid UTF-8 of at most labelLength bytes.
 func clean(v string) string {
-	v = strings.ToValidUTF8(v, "\uFFFD")
+	if !utf8.ValidString(v) {
+		v = strings.ToValidUTF8(v, "\uFFFD")
+	}
 	if len(v) <= labelLength {
 		return v
 	}

@@ -11,22 +11,22 @@ package metrics
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"nodeagent/internal/health"
 	"nodeagent/internal/view"
 )
 
-// Limits of the handler: a scrape takes milliseconds, and Prometheus asks with one or two at a time.
-const (
-	scrapesAtOnce = 8
-	scrapeTimeout = 10 * time.Second
-)
+// scrapesAtOnce is a limit of the handler: a scrape takes milliseconds, and Prometheus asks with one or two at a time.
+const scrapesAtOnce = 8
 
 // Sources are what a scrape reads. Each function answers from memory and may be called by several scrapes at once. One that is nil is a
 // part the node does not have.
@@ -49,9 +49,10 @@ type Sources struct {
 	OnError      func(error)                    // may be nil: a scrape that left something out
 }
 
-// Metrics is the registry and the instruments that modules write.
+// Metrics is the registry, the collectors of the node, and the instruments that modules write.
 type Metrics struct {
 	registry *prometheus.Registry
+	node     *node
 	cri      *cri
 	peerRTT  prometheus.Histogram
 	answers  *prometheus.HistogramVec
@@ -61,30 +62,35 @@ type Metrics struct {
 // New makes the registry.
 func New(s Sources) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), peerRTT: newPeerRTT(), answers: newAnswers(), onError: s.OnError}
+	m.node = &node{parts: parts(s), onError: m.failed}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
 		m.cri.duration, m.cri.requests, m.cri.errors, m.peerRTT, m.answers,
-		&node{parts: parts(s), onError: m.failed},
 	)
 	return m
 }
 
-// Handler serves /metrics: text or OpenMetrics, gzip where it is asked for.
+// Gather is all of it by name, as of now: what libraries count, the instruments, and the node.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
+	all, err := m.registry.Gather() // with an error it gives what could be had
+	all = append(all, families(m.node.collect())...)
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return all, err
+}
+
+// Handler serves /metrics: text or OpenMetrics, gzip where it is asked for. Nothing in it waits, so it has no time limit of its own; the
+// server has one for whoever reads slowly.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.InstrumentMetricHandler(m.registry, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	return promhttp.InstrumentMetricHandler(m.registry, answers(promhttp.HandlerFor(m, promhttp.HandlerOpts{
 		Registry:            m.registry,
 		ErrorLog:            errorLog(m.failed),
 		ErrorHandling:       promhttp.ContinueOnError, // what can be shown is shown; the rest is in promhttp_metric_handler_errors_total
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: scrapesAtOnce,
-		Timeout:             scrapeTimeout,
-	}))
+		DisableCompression:  true, // answers does it
+	})))
 }
-
-// Registry is where a module registers an instrument of its own.
-func (m *Metrics) Registry() prometheus.Registerer { return m.registry }
 
 // ObserveCRI counts one finished call: its method (a full gRPC name or its last part), its duration, and the name of its gRPC code.
 func (m *Metrics) ObserveCRI(method string, d time.Duration, code string) {

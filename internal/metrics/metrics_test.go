@@ -213,7 +213,7 @@ func TestGolden(t *testing.T) {
 					t.Errorf("%s is missing", family)
 				}
 			}
-			problems, err := testutil.GatherAndLint(m.registry)
+			problems, err := testutil.GatherAndLint(m)
 			if err != nil || len(problems) > 0 {
 				t.Errorf("lint: %v %v", problems, err)
 			}
@@ -383,7 +383,7 @@ func TestHostileLabels(t *testing.T) {
 			t.Errorf("%d subjects shown of %d", n, len(names)-1)
 		}
 	}
-	if _, err := m.registry.Gather(); err != nil {
+	if _, err := m.Gather(); err != nil {
 		t.Error(err)
 	}
 }
@@ -444,7 +444,7 @@ func TestOpenMetricsAndGzip(t *testing.T) {
 func TestCRIHistogramIsNativeToo(t *testing.T) {
 	m := New(empty())
 	m.ObserveCRI("Version", 30*time.Millisecond, "OK")
-	families, err := m.registry.Gather()
+	families, err := m.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
