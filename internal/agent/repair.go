@@ -25,7 +25,11 @@ var restartRuntime = &repair.Action{
 }
 
 func repairConfig(c config.Config) repair.Config {
-	return repair.Config{Mode: c.Repair.Mode, Disabled: c.Repair.Disabled}
+	out := repair.Config{Mode: c.Repair.Mode, Disabled: c.Repair.Disabled, Bounds: map[string]repair.Bounds{}}
+	for name, r := range c.Repair.Restarts {
+		out.Bounds[name] = repair.Bounds{After: r.After, Jitter: r.Spread, Cooldown: r.Cooldown, Young: r.Young}
+	}
+	return out
 }
 
 func (a *agent) wireRepair(facts *facts) {

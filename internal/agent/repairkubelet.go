@@ -24,9 +24,6 @@ var restartKubelet = &repair.Action{
 // kubeletUnit is where a kubelet is looked for whose process is not seen.
 const kubeletUnit = "kubelet.service"
 
-// kubeletSilence is how long a kubelet that does not answer has written no line, too, before it counts as stuck.
-const kubeletSilence = 3 * time.Minute
-
 // syncloop is the check of a kubelet's healthz that fails once its loop has not come round for two minutes (k/k pkg/kubelet/kubelet.go, SyncLoopHealthCheck).
 const syncloop = "syncloop"
 
@@ -60,9 +57,9 @@ func kubeletStuck(s health.Snapshot, balancer haproxy.View) repair.Want {
 	if pod == "" {
 		return repair.Want{}
 	}
-	w := repair.Want{Unit: kubeletUnit, Why: fmt.Sprintf("%s waits for its kubelet, which is %s: %s", pod, reason, kubelet), Silent: kubeletSilence}
+	w := repair.Want{Unit: kubeletUnit, Why: fmt.Sprintf("%s waits for its kubelet, which is %s: %s", pod, reason, kubelet), Silent: true}
 	if reason == "CheckFailed" && strings.Contains(kubelet, syncloop) {
-		w.Silent = 0
+		w.Silent = false
 	}
 	w.Against = cmp.Or(runtimeBars(s), balancerBars(s, balancer), sourceBars(s))
 	return w

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nodeagent/internal/component"
+	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/keepalive/haproxy"
 	"nodeagent/internal/runtime"
@@ -60,18 +61,18 @@ func TestKubeletStuck(t *testing.T) {
 	for _, c := range []struct {
 		name, kubelet, message, pod string
 		wanted                      bool
-		silent                      time.Duration
+		silent                      bool
 	}{
-		{"all is well", "", "", "", false, 0},
-		{"hung, and a pod is missing: its journal tells more", "Hung", "x", "Missing", true, kubeletSilence},
-		{"its loop stands still by its own word", "CheckFailed", "/healthz: syncloop", "Missing", true, 0},
-		{"another check fails", "CheckFailed", "/healthz: ping", "Missing", true, kubeletSilence},
-		{"hung, and nothing waits", "Hung", "x", "", false, 0},
-		{"hung, and a pod has its sandbox, and pulls", "Hung", "x", "NotStarted", false, 0},
-		{"a pod waits, and the kubelet is well", "", "", "Missing", false, 0},
-		{"stopped by hand", "Stopped", "x", "Missing", false, 0},
-		{"down: systemd starts it", "Down", "x", "Missing", false, 0},
-		{"a pod crashes", "Hung", "x", "CrashLooping", false, 0},
+		{"all is well", "", "", "", false, false},
+		{"hung, and a pod is missing: its journal tells more", "Hung", "x", "Missing", true, true},
+		{"its loop stands still by its own word", "CheckFailed", "/healthz: syncloop", "Missing", true, false},
+		{"another check fails", "CheckFailed", "/healthz: ping", "Missing", true, true},
+		{"hung, and nothing waits", "Hung", "x", "", false, false},
+		{"hung, and a pod has its sandbox, and pulls", "Hung", "x", "NotStarted", false, false},
+		{"a pod waits, and the kubelet is well", "", "", "Missing", false, false},
+		{"stopped by hand", "Stopped", "x", "Missing", false, false},
+		{"down: systemd starts it", "Down", "x", "Missing", false, false},
+		{"a pod crashes", "Hung", "x", "CrashLooping", false, false},
 	} {
 		board, say := stuckNode(t)
 		say(component.KubeletHealthy, "", c.kubelet, c.message)
@@ -161,5 +162,15 @@ func TestKubeletBarred(t *testing.T) {
 	empty := health.NewBoard(nil, haproxy.HAProxy)
 	if balancerBars(empty.Snapshot(), haproxy.View{}) == "" {
 		t.Error("nothing bars a restart before the first look at the balancer")
+	}
+}
+
+// TestRestartNames: the configuration knows every restart by its name, and no other.
+func TestRestartNames(t *testing.T) {
+	for _, a := range repairActions() {
+		_, err := config.Parse([]config.SourceFile{{Path: "c.yaml", Data: []byte("repair: {restarts: {" + a.Name + ": {after: 5m}}}")}}, config.Options{})
+		if restart := a == restartRuntime || a == restartKubelet; restart != (err == nil) {
+			t.Errorf("%s: %v", a.Name, err)
+		}
 	}
 }

@@ -116,8 +116,11 @@ type keyKind struct {
 var mapKeys = map[string]keyKind{
 	"condition": {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true, false},
 	"count":     {"a condition's name", conditionNames, "is not the name of a condition", "names are letters and digits, such as RuntimeReady", true, true},
+	"restart":   {"the name of a restart", restartNames, "is not the name of a restart", "give restart-runtime or restart-kubelet", false, false},
 	"policy":    {"the name of a verdict", policyNames, "is not the name of a verdict", "names are 1 to 32 small letters, digits and dashes, such as vip", false, true},
 }
+
+var restartNames = regexp.MustCompile(`^restart-(runtime|kubelet)$`)
 
 // policyNames are names of files in the verdict folder, which has one of its own called beat.
 var policyNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)

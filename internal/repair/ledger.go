@@ -18,6 +18,13 @@ import (
 type Config struct {
 	Mode     string // Off, DryRun or On
 	Disabled []string
+	Bounds   map[string]Bounds // by the action's name
+}
+
+// Bounds are those of an action that are configured; what is 0 stays as it was declared.
+type Bounds struct {
+	After, Jitter, Cooldown time.Duration
+	Young                   time.Duration // of Rules
 }
 
 // Store keeps what must survive the agent, as internal/state's Folder does.
@@ -119,7 +126,7 @@ func (l *Ledger) Ask(q Request) Answer {
 	case s.mode == DryRun:
 		t.dry = now
 	}
-	a, latched := decide(q.Action, r, *t, q.Target, s, now)
+	a, latched := decide(l.bounded(q.Action), r, *t, q.Target, s, now)
 	var said *event.Event
 	switch {
 	case latched != "" && s.mode == On:
@@ -223,6 +230,14 @@ func (l *Ledger) Clear(name string) ([]string, error) {
 		l.tell(&event.Event{Kind: KindRepair, Subject: n, Reason: "Cleared", Message: n + " goes on: cleared by hand"})
 	}
 	return out, err
+}
+
+// bounded is the action as it is configured.
+func (l *Ledger) bounded(a *Action) *Action {
+	b := l.config().Bounds[a.Name]
+	out := *a
+	out.After, out.Jitter, out.Cooldown = cmp.Or(b.After, a.After), cmp.Or(b.Jitter, a.Jitter), cmp.Or(b.Cooldown, a.Cooldown)
+	return &out
 }
 
 // situation with the lock held.

@@ -28,7 +28,7 @@ func (l *Ledger) Plan() view.RepairPlan {
 			if now.Sub(t.last) >= a.Forget {
 				continue
 			}
-			answer, _ := decide(a, r, *t, target, s, now)
+			answer, _ := decide(l.bounded(a), r, *t, target, s, now)
 			if t.refused != "" && barred(a, r, s) == "" {
 				answer = Answer{Because: t.refused}
 			}

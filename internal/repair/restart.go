@@ -29,12 +29,12 @@ type Restart struct {
 
 // Want is what a snapshot asks for.
 type Want struct {
-	PID     int           // a process of the unit; 0: Unit names it
-	Unit    string        // empty: not known
-	Apart   int           // a process that the restart must not end: the unit is left alone if it is in it; 0: none
-	Why     string        // what is wrong; empty: nothing is
-	Against string        // what stands against it though it is wrong, and may be its cause; empty: nothing
-	Silent  time.Duration // the unit is left alone if it has written to the journal since; 0: that is no matter
+	PID     int    // a process of the unit; 0: Unit names it
+	Unit    string // empty: not known
+	Apart   int    // a process that the restart must not end: the unit is left alone if it is in it; 0: none
+	Why     string // what is wrong; empty: nothing is
+	Against string // what stands against it though it is wrong, and may be its cause; empty: nothing
+	Silent  bool   // the unit is left alone if it has written to the journal within Action.After
 }
 
 // Restarter restarts units where the ledger permits it. It is a task.
@@ -157,12 +157,14 @@ func (r *Restarter) act(ctx context.Context, x Restart, w Want, target, problem 
 		r.ledger.refused(q, problem, false)
 		return
 	}
+	rules := x.Rules
+	rules.Young = cmp.Or(r.ledger.config().Bounds[x.Action.Name].Young, rules.Young)
 	u, err := r.hand.Unit(ctx, target)
 	refusal := ""
 	if err != nil {
 		refusal = err.Error()
 	} else {
-		refusal = cmp.Or(refuse(u, x.Rules), r.holds(ctx, target, w.Apart), r.speaks(ctx, target, w.Silent))
+		refusal = cmp.Or(refuse(u, rules), r.holds(ctx, target, w.Apart), r.speaks(ctx, target, w.Silent, r.ledger.bounded(x.Action).After))
 	}
 	if refusal != "" {
 		r.ledger.refused(q, refusal, false)
@@ -198,8 +200,8 @@ func (r *Restarter) holds(ctx context.Context, unit string, pid int) string {
 }
 
 // speaks says that a unit is not proven stuck, since it writes to the journal, or since that can't be known.
-func (r *Restarter) speaks(ctx context.Context, unit string, silent time.Duration) string {
-	if silent <= 0 {
+func (r *Restarter) speaks(ctx context.Context, unit string, must bool, silent time.Duration) string {
+	if !must {
 		return ""
 	}
 	ago, err := r.journal.silentFor(ctx, unit, Uptime())

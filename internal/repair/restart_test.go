@@ -121,7 +121,7 @@ func TestRestarterRefuses(t *testing.T) {
 	}{
 		{Want{Why: "hung"}, "no unit of it"},
 		{Want{Why: "hung", Unit: "x.service", Apart: 7}, "would end process 7 too"},
-		{Want{Why: "hung", PID: 7, Silent: time.Minute}, "is not known"},
+		{Want{Why: "hung", PID: 7, Silent: true}, "is not known"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b, a := newBench(), testAction()
@@ -138,4 +138,31 @@ func TestRestarterRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRestarterBounds: what is configured holds, of the ledger and of the unit's age.
+func TestRestarterBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, a := newBench(), testAction()
+		a.Jitter = time.Hour
+		b.config.Bounds = map[string]Bounds{a.Name: {After: 20 * time.Second, Jitter: time.Second, Cooldown: time.Minute, Young: 10 * time.Minute}}
+		l, h, say := stand(t, b, a, func(m string) Want { return Want{Unit: "x.service", Why: m} })
+		h.unit.Age = 5 * time.Minute
+		say(health.Finding{Status: health.Failing, Reason: b.sick, Message: "hung"})
+		wait(time.Minute)
+		if why := because(l); h.count() != 0 || !strings.Contains(why, "left alone for 10m") {
+			t.Errorf("%d restarts, the plan says %q", h.count(), why)
+		}
+		h.mu.Lock()
+		h.unit.Age = 0
+		h.mu.Unlock()
+		wait(6 * time.Second)
+		if h.count() != 1 {
+			t.Errorf("%d restarts, %s", h.count(), because(l))
+		}
+		wait(66 * time.Second)
+		if h.count() != 2 {
+			t.Errorf("%d restarts a minute later, %s", h.count(), because(l))
+		}
+	})
 }
