@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // lean is the garbage collector's target: a small heap that is collected a little more often costs less than memory on every node.
-const lean = 40
+const lean = 50
 
 func build(o Options, s *settings) (_ *agent, err error) {
 	debug.SetGCPercent(lean)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"time"
 
 	"nodeagent/internal/component"
 	"nodeagent/internal/config"
@@ -18,14 +17,11 @@ import (
 	"nodeagent/internal/view"
 )
 
-// kubeletEvery is how often a kubelet is looked for where nothing more urgent looks: it is told of here by its health port, at once.
-const kubeletEvery = 10 * time.Second
-
 func componentConfig(c config.Config, facts *facts) component.Config {
 	k := c.Components
 	manifests := c.StaticPodPath
 	if manifests == "" {
-		manifests = facts.within(kubeletEvery).Config.StaticPodPath
+		manifests = facts.get().Config.StaticPodPath
 	}
 	out := component.Config{Every: k.CheckFrequency, Timeout: k.ProbeTimeout, Slow: k.SlowAfter, Kubeconfig: k.Kubeconfig}
 	if manifests != "" {
@@ -80,7 +76,7 @@ func shownComponents(c view.Components) *view.Components {
 }
 
 func componentDeps(facts *facts) component.Deps {
-	d := component.Deps{Kubelet: func() component.Kubelet { return kubeletOf(facts.within(kubeletEvery)) }}
+	d := component.Deps{Processes: facts.procs, Kubelet: func() component.Kubelet { return kubeletOf(facts.get()) }}
 	if repair.Booted() {
 		d.Unit = componentUnit
 	}

@@ -7,37 +7,32 @@ import (
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"nodeagent/internal/procs"
 	"nodeagent/internal/staticpod/kubelet"
 )
 
-// factsFor is how long what was found of a kubelet is believed. Finding it reads a dozen small files and /proc.
-const factsFor = 2 * time.Second
+// factsFor is how long what was found of a kubelet is believed by all who do not ask for more: a kubelet that starts is told of by its health
+// port, at once. Finding it reads a dozen small files and /proc.
+const factsFor = 10 * time.Second
 
 // facts of this node's kubelet, found at most once in factsFor however many ask.
 type facts struct {
+	procs *procs.Table
+
 	mu sync.Mutex
 	at time.Time
 	f  kubelet.Facts
 }
 
-func newFacts() *facts { return &facts{} }
+func newFacts() *facts { return &facts{procs: procs.New("/proc")} }
 
-func (f *facts) get() kubelet.Facts { return f.within(factsFor) }
-
-// within are facts that are not older than d.
-func (f *facts) within(d time.Duration) kubelet.Facts {
+// get are facts that are not older than factsFor.
+func (f *facts) get() kubelet.Facts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.at.IsZero() || time.Since(f.at) >= d {
-		f.f, f.at = kubelet.Find("/"), time.Now()
+	if f.at.IsZero() || time.Since(f.at) >= factsFor {
+		f.f, f.at = kubelet.FindAmong(f.procs), time.Now()
 	}
-	return f.f
-}
-
-// kept is what was found last; zero before the first look.
-func (f *facts) kept() kubelet.Facts {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	return f.f
 }
 
@@ -45,13 +40,13 @@ func (f *facts) kept() kubelet.Facts {
 func (f *facts) fresh() kubelet.Facts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.f, f.at = kubelet.Find("/"), time.Now()
+	f.f, f.at = kubelet.FindAmong(f.procs), time.Now()
 	return f.f
 }
 
 // endpoint of the runtime as the kubelet was told.
 func (f *facts) endpoint() (endpoint, source string) {
-	k := f.within(kubeletEvery) // asked at every look at the runtime, and changes with kubelet's own restart
+	k := f.get()
 	if !k.Installed {
 		return "", ""
 	}
@@ -61,27 +56,22 @@ func (f *facts) endpoint() (endpoint, source string) {
 // sandboxesEvery is between looks for a kubelet's sandboxes: a kubelet on this node shows itself earlier in other ways.
 const sandboxesEvery = 30 * time.Second
 
-// findEvery is between full looks for a kubelet. In between its health port is asked, which is cheap and the first that a kubelet which
-// starts has open.
-const findEvery = 10 * time.Second
-
 // owner looks for anything else that runs, or may come back to run, the pods of this node.
 type owner struct {
 	facts   *facts
 	runtime cri.RuntimeServiceClient
 	timeout func() time.Duration
 
-	found   time.Time // of the last full look
 	at      time.Time // of the last look at the sandboxes
 	sandbox bool
 }
 
 // signs found now. It is asked by one task alone.
 func (o *owner) signs(ctx context.Context) []string {
-	f := o.facts.kept()
-	answers := kubelet.Answers(ctx, healthz(f))
-	if answers || o.found.IsZero() || time.Since(o.found) >= findEvery {
-		f, o.found = o.facts.fresh(), time.Now()
+	f := o.facts.get()
+	answers := kubelet.Answers(ctx, healthz(f)) // cheap, and the first that a kubelet which starts has open
+	if answers {
+		f = o.facts.fresh()
 	}
 	if o.at.IsZero() || o.sandbox || time.Since(o.at) >= sandboxesEvery {
 		o.sandbox, o.at = kubeletSandbox(ctx, o.runtime, o.timeout()), time.Now()

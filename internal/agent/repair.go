@@ -94,7 +94,7 @@ func (a *agent) runtimeStuck(s health.Snapshot, facts *facts) repair.Want {
 	switch e.ReasonName() {
 	case "Hung", "Dead":
 		w := repair.Want{Unit: a.runtimeUnit(), Why: fmt.Sprintf("%s %s: %s", state.Condition.Name, e.ReasonName(), e.Message)}
-		if k := facts.within(kubeletEvery).Running; k != nil { // where both are one unit, as k3s, what bars a kubelet's restart would be passed by
+		if k := facts.get().Running; k != nil { // where both are one unit, as k3s, what bars a kubelet's restart would be passed by
 			w.Apart = k.PID
 		}
 		return w

@@ -34,7 +34,7 @@ func (a *agent) kubeletStuck(facts *facts) func(health.Snapshot) repair.Want {
 		if w.Why == "" || w.Against != "" {
 			return w
 		}
-		if p := facts.within(kubeletEvery).Running; p != nil {
+		if p := facts.get().Running; p != nil {
 			w.PID = p.PID
 			if p.Name != kubeletName {
 				w.Against = fmt.Sprintf("the kubelet is part of %s: restarting that would take the runtime and what else it runs along", p.Name)

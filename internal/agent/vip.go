@@ -44,6 +44,7 @@ func (a *agent) wireVIP(facts *facts) {
 	v := &vip{conf: conf}
 	v.keepalive = keepalive.New(func() keepalive.Config { return keepaliveConfig(a.config()) }, keepalive.Deps{
 		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Configured: conf.configured, Node: func() string { return a.nodeName },
+		Processes: facts.procs,
 	}, a.board, a.log)
 	v.balancer = haproxy.New(func() haproxy.Config { return haproxyConfig(a.config(), facts, conf.described) }, a.board, a.log)
 	v.wire = wire.New(func() wire.Config {
@@ -106,8 +107,9 @@ func policies(named map[string]config.Policy) []keepalive.Policy {
 func haproxyConfig(c config.Config, facts *facts, vips func() []lint.Described) haproxy.Config {
 	h := c.Keepalive.HAProxy
 	return haproxy.Config{File: h.ConfigFile, Socket: h.Socket, Port: uint16(h.Port), Timeout: h.Timeout, Interval: h.CheckFrequency,
+		Processes: facts.procs,
 		Kubelet: func() haproxy.Kubelet {
-			return kubeletWay(facts.within(kubeletEvery).Server, ownAddresses, vips())
+			return kubeletWay(facts.get().Server, ownAddresses, vips())
 		}}
 }
 

@@ -74,7 +74,7 @@ func (a *agent) wire(c config.Config) error {
 
 func runtimeConfig(c config.Config, facts *facts) runtime.Config {
 	out := runtime.Config{Endpoint: c.ContainerRuntimeEndpoint, Kubelet: facts.endpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
-		KubeletCgroup: func() runtime.KubeletCgroup { return kubeletCgroup(facts.get()) }}
+		Processes: facts.procs, KubeletCgroup: func() runtime.KubeletCgroup { return kubeletCgroup(facts.get()) }}
 	out.Unneeded = func() string { return unneeded(c, facts.get()) }
 	if repair.Booted() {
 		out.Unit = unitOf

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	leaves  = []string{"internal/health", "internal/reconcile", "internal/view", "internal/event", "internal/state"}
+	leaves  = []string{"internal/health", "internal/reconcile", "internal/view", "internal/event", "internal/state", "internal/procs"}
 	modules = []string{"internal/runtime", "internal/staticpod", "internal/netcheck", "internal/keepalive", "internal/component",
 		"internal/repair", "internal/metrics", "internal/api"}
 	// wiring is what knows of several modules.

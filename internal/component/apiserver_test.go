@@ -169,7 +169,7 @@ func TestAPIServerAbsent(t *testing.T) {
 		t.Errorf("%v holds a value of the file", f)
 	}
 	n.cfg.Proc = filepath.Join(n.dir, "no-proc")
-	want(t, look(t, n), health.Unknown, unread, "read processes")
+	want(t, look(t, n), health.Unknown, unread, "list processes")
 }
 
 // TestAPIServerCredentials: they go to a server that refuses the anonymous, whose certificate is good, and to no other.

@@ -60,7 +60,7 @@ func New(cfg func() Config, deps Deps, board *health.Board, log *zap.Logger) *Ch
 }
 
 func newChecker(cfg func() Config, deps Deps) *Checker {
-	return &Checker{cfg: cfg, deps: deps, finder: finder{pods: deps.Pods}, views: view.NewMap[string, view.Component]()}
+	return &Checker{cfg: cfg, deps: deps, finder: finder{pods: deps.Pods, processes: processes{table: deps.Processes}}, views: view.NewMap[string, view.Component]()}
 }
 
 // Tasks are what must run: one loop a component, so that one that hangs delays no other.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/view"
 )
 
@@ -39,8 +40,9 @@ func (c Config) valid() time.Duration { return health.Validity(c.Every, requests
 
 // Deps are the parts of the agent that component uses. Each may be nil.
 type Deps struct {
-	Pods    func() []view.Pod                                             // the static pods, from memory
-	Kubelet func() Kubelet                                                // from memory, or a few small files
-	Unit    func(ctx context.Context, pid int, name string) (Unit, error) // of the process, or the named one; nil: there is no systemd
-	Observe func(component string, d time.Duration)                       // each answer's duration
+	Pods      func() []view.Pod                                             // the static pods, from memory
+	Kubelet   func() Kubelet                                                // from memory, or a few small files
+	Unit      func(ctx context.Context, pid int, name string) (Unit, error) // of the process, or the named one; nil: there is no systemd
+	Observe   func(component string, d time.Duration)                       // each answer's duration
+	Processes *procs.Table                                                  // shared with others that look for processes, of Config's Proc; nil: one of its own
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // process of a component.
@@ -50,13 +52,13 @@ const scanEvery = 30 * time.Second
 type processes struct {
 	at    time.Time
 	found map[string]*process
-	proc  string
+	table *procs.Table
 }
 
 // find gives the processes of the known programs in this network namespace; those of declared may be any user's. The error says that /proc could not be
 // read.
 func (p *processes) find(proc string, programs []string, declared map[string]bool, now time.Time) (map[string]*process, error) {
-	fresh := p.proc == proc && !p.at.IsZero() && now.Sub(p.at) < scanEvery
+	fresh := p.table != nil && p.table.Proc() == proc && !p.at.IsZero() && now.Sub(p.at) < scanEvery
 	for name, x := range p.found {
 		if !fresh {
 			break
@@ -73,37 +75,35 @@ func (p *processes) find(proc string, programs []string, declared map[string]boo
 	if fresh {
 		return p.found, nil
 	}
-	found, err := scan(proc, programs, declared)
+	if p.table == nil || p.table.Proc() != proc {
+		p.table = procs.New(proc)
+	}
+	found, err := scan(p.table, programs, declared)
 	if err != nil {
 		return nil, err
 	}
-	p.found, p.at, p.proc = found, now, proc
+	p.found, p.at = found, now
 	return found, nil
 }
 
 // forget makes the next find walk again.
 func (p *processes) forget() { p.at = time.Time{} }
 
-func scan(proc string, programs []string, declared map[string]bool) (map[string]*process, error) {
-	d, err := os.Open(proc)
-	if err != nil {
-		return nil, fmt.Errorf("read processes: %w", err)
+func scan(table *procs.Table, programs []string, declared map[string]bool) (map[string]*process, error) {
+	candidates := map[int]string{} // by pid
+	if err := table.Each(func(pid int, comm string) {
+		if program := programOf(comm, programs); program != "" {
+			candidates[pid] = program
+		}
+	}); err != nil {
+		return nil, err
 	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("read processes: %w", err)
-	}
+	proc := table.Proc()
 	boot := bootTime(proc)
 	namespace, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
 	found := map[string]*process{}
-	for _, n := range names {
-		pid, err := strconv.Atoi(n)
-		if err != nil {
-			continue
-		}
-		program := programOf(proc, n, programs)
-		if program == "" || !sameNetwork(proc, n, namespace) {
+	for pid, program := range candidates {
+		if !sameNetwork(proc, strconv.Itoa(pid), namespace) {
 			continue
 		}
 		x, ok := readProcess(proc, pid, program, boot)
@@ -117,14 +117,9 @@ func scan(proc string, programs []string, declared map[string]bool) (map[string]
 // commLength is how much of a program's name the kernel keeps.
 const commLength = 15
 
-func programOf(proc, pid string, programs []string) string {
-	comm, err := os.ReadFile(filepath.Join(proc, pid, "comm"))
-	if err != nil {
-		return ""
-	}
-	name := strings.TrimSpace(string(comm))
+func programOf(comm string, programs []string) string {
 	for _, p := range programs {
-		if name == p[:min(len(p), commLength)] {
+		if comm == p[:min(len(p), commLength)] {
 			return p
 		}
 	}

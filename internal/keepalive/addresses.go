@@ -19,25 +19,30 @@ type Address struct {
 	Interface string
 }
 
-// readAddresses lists the addresses of every interface of this network namespace.
-func readAddresses() ([]Address, error) {
-	links, err := netlink.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
-	}
-	names := make(map[int]string, len(links))
-	for _, l := range links {
-		names[l.Attrs().Index] = l.Attrs().Name
+// readAddresses lists where this network namespace has the addresses that are wanted. Only their interfaces are read by name: a node with many pods
+// has hundreds of others.
+func readAddresses(wanted map[netip.Addr]bool) ([]Address, error) {
+	if len(wanted) == 0 {
+		return nil, nil
 	}
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	out := make([]Address, 0, len(list))
+	var out []Address
 	for _, a := range list {
-		if addr, ok := netip.AddrFromSlice(a.IP); ok {
-			out = append(out, Address{Addr: addr.Unmap(), Interface: names[a.LinkIndex]})
+		addr, ok := netip.AddrFromSlice(a.IP)
+		if addr = addr.Unmap(); !ok || !wanted[addr] {
+			continue
 		}
+		l, err := netlink.LinkByIndex(a.LinkIndex)
+		if errors.As(err, new(netlink.LinkNotFoundError)) {
+			continue // its interface went away meanwhile, and the address with it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read link %d: %w", a.LinkIndex, err)
+		}
+		out = append(out, Address{Addr: addr, Interface: l.Attrs().Name})
 	}
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nodeagent/internal/event"
+	"nodeagent/internal/procs"
 )
 
 // Default places.
@@ -46,12 +47,13 @@ type Configured struct {
 	Err       error // it is there and could not be read
 }
 
-// Deps are what others do for this package. Record may be nil.
+// Deps are what others do for this package.
 type Deps struct {
 	Store      Store
-	Record     func(event.Event) // the timeline; must not block
+	Record     func(event.Event) // the timeline; must not block; may be nil
 	Configured func() Configured // called from one goroutine, at each look; must be cheap where nothing changed
 	Node       func() string     // this node's name, for the answer to peers
+	Processes  *procs.Table      // shared with others that look for processes; nil: one of its own
 }
 
 func (c Config) proc() string {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/state"
 )
 
@@ -145,7 +146,7 @@ func Look(cfg Config, store Loader, configured func() Configured) ([]health.Look
 	if configured == nil {
 		configured = notConfigured
 	}
-	s := look(cfg.proc(), configured)
+	s := look(&finder{table: procs.New(cfg.proc())}, configured, now)
 	w := &vrrp{told: map[string]Told{}}
 	var kept toldState
 	if found, err := store.Load("vrrp", toldVersion, &kept); err == nil && found && kept.Boot == state.BootID() {

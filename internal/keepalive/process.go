@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/procs"
 )
 
 // Process is a keepalived on this node: the parent of its checkers and VRRP children.
@@ -21,6 +24,7 @@ type Process struct {
 	State   byte   `json:"-"`              // R, S, D, T ...; T where a child is stopped
 	Unit    string `json:"unit,omitempty"` // its systemd unit, where it has one
 	InPod   bool   `json:"inPod,omitempty"`
+	comm    string
 	parent  int
 	netns   string
 	nsKnown bool
@@ -31,36 +35,78 @@ func isKeepalived(comm string) bool {
 	return comm == "keepalived" || strings.HasPrefix(comm, "keepalived_")
 }
 
-// findKeepalived lists the keepalived processes of this network namespace. One whose namespace may not be read counts.
-func findKeepalived(proc string) ([]Process, error) {
-	entries, err := os.ReadDir(proc)
+// rescan is the longest that the processes of the last search are looked at again while each of them lives, and that a node where keepalived is not
+// configured goes unsearched. Listing every process costs a millisecond, reading one some microseconds.
+const rescan = 10 * time.Second
+
+// finder finds keepalived's processes at each look.
+type finder struct {
+	table    *procs.Table
+	searched time.Time
+	pids     []int // of parents and children, as found then
+}
+
+// find gives the keepalived processes of this network namespace. Where one is configured and none runs each call searches for it.
+func (f *finder) find(configured bool, now time.Time) ([]Process, error) {
+	if !f.searched.IsZero() && now.Sub(f.searched) < rescan {
+		if len(f.pids) == 0 && !configured {
+			return nil, nil
+		}
+		if parents, whole, err := readKeepalived(f.table.Proc(), f.pids); err == nil && whole && len(f.pids) > 0 {
+			return parents, nil
+		}
+	}
+	pids, err := keepalivedPIDs(f.table)
 	if err != nil {
+		return nil, err
+	}
+	f.pids, f.searched = pids, now
+	parents, _, err := readKeepalived(f.table.Proc(), pids)
+	return parents, err
+}
+
+// findKeepalived lists the keepalived processes of this network namespace, once.
+func findKeepalived(table *procs.Table) ([]Process, error) {
+	return (&finder{table: table}).find(true, time.Now())
+}
+
+// keepalivedPIDs are the processes that go by one of keepalived's names.
+func keepalivedPIDs(table *procs.Table) ([]int, error) {
+	var pids []int
+	if err := table.Each(func(pid int, comm string) {
+		if isKeepalived(comm) {
+			pids = append(pids, pid)
+		}
+	}); err != nil {
 		return nil, fmt.Errorf("find keepalived: %w", err)
 	}
+	return pids, nil
+}
+
+// readKeepalived reads the parents among pids; whole says that each of them is still a keepalived, in whatever namespace. One whose network namespace
+// may not be read counts as in this one.
+func readKeepalived(proc string, pids []int) (parents []Process, whole bool, err error) {
+	whole = true
 	own, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
 	all := map[int]Process{}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		comm, err := os.ReadFile(filepath.Join(proc, e.Name(), "comm"))
-		if err != nil || !isKeepalived(strings.TrimSpace(string(comm))) {
-			continue
-		}
+	for _, pid := range pids {
 		p, err := readProcess(proc, pid)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+				whole = false
 				continue // it ended meanwhile
 			}
-			return nil, fmt.Errorf("find keepalived: %w", err)
+			return nil, false, fmt.Errorf("find keepalived: %w", err)
 		}
-		if p.State == 'Z' || p.nsKnown && own != "" && p.netns != own {
+		if p.State == 'Z' || !isKeepalived(p.comm) {
+			whole = false
+			continue
+		}
+		if p.nsKnown && own != "" && p.netns != own {
 			continue
 		}
 		all[pid] = p
 	}
-	var parents []Process
 	for _, p := range all {
 		if _, child := all[p.parent]; !child {
 			parents = append(parents, p)
@@ -74,7 +120,7 @@ func findKeepalived(proc string) ([]Process, error) {
 		}
 	}
 	slices.SortFunc(parents, func(a, b Process) int { return a.PID - b.PID })
-	return parents, nil
+	return parents, whole, nil
 }
 
 func readProcess(proc string, pid int) (Process, error) {
@@ -103,6 +149,7 @@ func (p *Process) parseStat(b []byte) error {
 	if open < 0 || end < open || end+2 > len(b) {
 		return errStat
 	}
+	p.comm = string(b[open+1 : end])
 	f := strings.Fields(string(b[end+1:])) // from field 3
 	if len(f) < 20 || len(f[0]) != 1 {
 		return errStat

@@ -3,6 +3,7 @@ package keepalive
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/state"
 	"nodeagent/internal/view"
@@ -24,7 +26,6 @@ type vrrp struct {
 	log    *zap.Logger
 	loop   *reconcile.Loop
 	boot   string
-	proc   string
 	named  atomic.Bool // keepalived.conf names a verdict of ours
 
 	shown     view.Cell[[]InstanceView]
@@ -35,6 +36,7 @@ type vrrp struct {
 	fresh bool // told changed since it was saved
 
 	// Of the loop alone.
+	find   finder
 	memory map[string]instanceMemory
 	known  map[int]watched // by pid
 }
@@ -54,9 +56,12 @@ type toldState struct {
 }
 
 func newVRRP(config func() Config, deps Deps, board *health.Board, log *zap.Logger) *vrrp {
+	if deps.Processes == nil {
+		deps.Processes = procs.New(config().proc())
+	}
 	w := &vrrp{
-		config: config, deps: deps, board: board, log: log, boot: state.BootID(), proc: config().proc(), told: map[string]Told{},
-		memory: map[string]instanceMemory{}, known: map[int]watched{},
+		config: config, deps: deps, board: board, log: log, boot: state.BootID(), told: map[string]Told{},
+		find: finder{table: deps.Processes}, memory: map[string]instanceMemory{}, known: map[int]watched{},
 	}
 	var kept toldState
 	if found, err := deps.Store.Load("vrrp", toldVersion, &kept); err != nil {
@@ -89,7 +94,7 @@ func (w *vrrp) notice(n notice) {
 // pass is one look.
 func (w *vrrp) pass(context.Context) (time.Time, error) {
 	now, cfg := time.Now(), w.config()
-	s := look(w.proc, w.deps.Configured)
+	s := look(&w.find, w.deps.Configured, now)
 	s.Told = w.heard(s)
 	w.watch(s.Processes)
 	w.named.Store(names(s.Configured, cfg.Policies))
@@ -112,11 +117,22 @@ func (w *vrrp) pass(context.Context) (time.Time, error) {
 }
 
 // look reads all the truth there is but the FIFO's.
-func look(proc string, configured func() Configured) Seen {
+func look(find *finder, configured func() Configured, now time.Time) Seen {
 	s := Seen{Configured: configured()}
-	s.Processes, s.ProcessErr = findKeepalived(proc)
-	s.Addresses, s.AddressErr = readAddresses()
+	s.Processes, s.ProcessErr = find.find(s.Configured.Found || s.Configured.Err != nil, now)
+	s.Addresses, s.AddressErr = readAddresses(vips(s.Configured))
 	return s
+}
+
+// vips are the addresses of all instances.
+func vips(c Configured) map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
+	for _, i := range c.Instances {
+		for _, v := range i.VIPs {
+			out[v.Addr()] = true
+		}
+	}
+	return out
 }
 
 // tick is the unit of a process' start time, in which it is rounded down: 1/USER_HZ, 10 ms on every architecture of Linux.
@@ -162,7 +178,7 @@ func (w *vrrp) watch(processes []Process) {
 			now[p.PID] = k
 			continue
 		}
-		now[p.PID] = watched{start: p.Start, stop: onExit(p, w.proc, w.loop.Wake)}
+		now[p.PID] = watched{start: p.Start, stop: onExit(p, w.find.table.Proc(), w.loop.Wake)}
 	}
 	for pid, k := range w.known {
 		if now[pid].start != k.start {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 )
 
 func TestParseNotice(t *testing.T) {
@@ -270,7 +271,7 @@ func TestFindKeepalived(t *testing.T) {
 		"40":  {"keepalived-exp", stat("40", "keepalived-exp", "S", "1", "1")},
 		"abc": {"keepalived", "x"},
 	})
-	got, err := findKeepalived(dir)
+	got, err := findKeepalived(procs.New(dir))
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -280,7 +281,7 @@ func TestFindKeepalived(t *testing.T) {
 	if got[1].PID != 20 || got[1].State != 'T' {
 		t.Errorf("a stopped child does not show: %+v", got[1])
 	}
-	if _, err := findKeepalived(filepath.Join(dir, "none")); err == nil {
+	if _, err := findKeepalived(procs.New(filepath.Join(dir, "none"))); err == nil {
 		t.Error("no proc is no error")
 	}
 }
@@ -392,7 +393,8 @@ func TestAddressWatchEnds(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if list, err := readAddresses(); err != nil || len(list) == 0 {
+	local, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.77")
+	if list, err := readAddresses(map[netip.Addr]bool{local: true, other: true}); err != nil || len(list) != 1 || list[0] != (Address{Addr: local, Interface: "lo"}) {
 		t.Errorf("%v, %v", list, err)
 	}
 }

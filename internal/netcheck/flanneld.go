@@ -7,26 +7,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // flanneldSince is when the oldest flanneld of this node started; zero: none is seen to run. It is asked only where something is to be mended.
 func flanneldSince(proc string) time.Time {
-	entries, err := os.ReadDir(proc)
-	if err != nil {
-		return time.Time{}
-	}
 	var oldest time.Time
-	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
-			continue
+	if err := procs.New(proc).Each(func(pid int, comm string) {
+		if comm != "flanneld" {
+			return
 		}
-		comm, err := os.ReadFile(filepath.Join(proc, e.Name(), "comm"))
-		if err != nil || string(bytes.TrimSpace(comm)) != "flanneld" {
-			continue
-		}
-		if at, ok := startOf(proc, e.Name()); ok && (oldest.IsZero() || at.Before(oldest)) {
+		if at, ok := startOf(proc, strconv.Itoa(pid)); ok && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
+	}); err != nil {
+		return time.Time{}
 	}
 	return oldest
 }

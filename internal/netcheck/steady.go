@@ -14,10 +14,12 @@ type steady struct {
 	since map[string]time.Time
 }
 
-// lasting is how long a fault must be seen before it is shown.
-func lasting(r *health.Reason) time.Duration {
-	switch r {
-	case portDetached, bridgeAddress: // the plugin bridge takes its time, with host-local between its steps
+// lasting is how long a fault must be seen before it is shown; known is whether its subject was there before.
+func lasting(c *health.Condition, r *health.Reason, known bool) time.Duration {
+	switch {
+	case r == portDetached, r == bridgeAddress: // the plugin bridge takes its time, with host-local between its steps
+		return time.Second
+	case r == leftOver, c == FlannelPeers && !known: // a peer that leaves or joins step by step, on a busy node; none of its traffic is lost
 		return time.Second
 	}
 	return 30 * time.Millisecond
@@ -44,7 +46,7 @@ func (s *steady) pass(v verdicts, now time.Time) (verdicts, time.Time) {
 			if !seen {
 				first = now
 			}
-			due := first.Add(lasting(f.Reason))
+			due := first.Add(lasting(c, f.Reason, known))
 			if !now.Before(due) {
 				continue
 			}

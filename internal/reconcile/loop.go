@@ -53,7 +53,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		var at <-chan time.Time
 		if !next.IsZero() {
-			at = time.After(time.Until(next))
+			at = time.After(Wait(next, time.Now()))
 		}
 		select {
 		case <-ctx.Done():

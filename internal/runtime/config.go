@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 )
 
 // Config is what a pass reads anew; every field may change while the agent runs.
@@ -30,6 +31,8 @@ type Config struct {
 	// Free percent of the image file system's space and inodes below which ImageFilesystem fails. 0: kubelet's own hard eviction
 	// thresholds, imagefs.available 15 % and imagefs.inodesFree 5 %.
 	ImageSpaceMin, ImageInodesMin float64
+	// Processes is shared with others that look for processes, and read once; nil: a table of its own, of /proc.
+	Processes *procs.Table
 	// Canary says whether and how canaries are run; the zero value runs none.
 	Canary CanaryConfig
 

@@ -17,6 +17,7 @@ import (
 	"nodeagent/internal/health"
 	"nodeagent/internal/lab"
 	"nodeagent/internal/lab/labtest"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/runtime/oci"
 	"nodeagent/internal/runtime/shim"
 )
@@ -214,7 +215,7 @@ func TestRealHungOCIRuntime(t *testing.T) {
 // killSleepers ends the script and what it waits for, and no other process.
 func killSleepers(t *testing.T, path string) {
 	t.Helper()
-	list, err := shim.ReadProcesses("/proc", func(comm string) bool { return comm == filepath.Base(path)[:min(15, len(filepath.Base(path)))] })
+	list, err := shim.ReadProcesses(procs.New("/proc"), func(comm string) bool { return comm == filepath.Base(path)[:min(15, len(filepath.Base(path)))] })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +269,7 @@ func TestRealShims(t *testing.T) {
 
 func shimOf(t *testing.T, id string) int {
 	t.Helper()
-	list, err := shim.ReadProcesses("/proc", shim.IsShim)
+	list, err := shim.ReadProcesses(procs.New("/proc"), shim.IsShim)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"nodeagent/internal/procs"
 	"nodeagent/internal/runtime/oci"
 	"nodeagent/internal/runtime/shim"
 )
@@ -23,6 +24,7 @@ type detailMemory struct {
 	once     map[string]bool      // what was suspect in the last look: twice is needed
 	unit     string               // name of the unit found last
 	samples  []restartSample
+	own      *procs.Table // where none is shared
 }
 
 const (
@@ -43,6 +45,17 @@ func (m *detailMemory) see(ctx context.Context, d *detailsSeen, c *connection) {
 		m.seeProcesses(ctx, d, c)
 	}
 	m.seeUnit(ctx, d)
+}
+
+// table is of all processes, where none is shared.
+func (m *detailMemory) table(c Config) *procs.Table {
+	if c.Processes != nil {
+		return c.Processes
+	}
+	if m.own == nil {
+		m.own = procs.New(procfs)
+	}
+	return m.own
 }
 
 // seeProcesses compares what the runtime says with /proc. What is suspect must be so in two looks: tasks come and go between a list and /proc.
@@ -74,7 +87,7 @@ func (m *detailMemory) seeProcesses(ctx context.Context, d *detailsSeen, c *conn
 			names[comm(h.path)] = true
 		}
 	}
-	processes, err := shim.ReadProcesses(procfs, func(name string) bool { return shim.IsShim(name) || names[name] })
+	processes, err := shim.ReadProcesses(m.table(d.cfg), func(name string) bool { return shim.IsShim(name) || names[name] })
 	if d.procErr = err; err != nil {
 		return
 	}

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"nodeagent/internal/api/client"
 	"nodeagent/internal/lab"
@@ -97,11 +100,24 @@ log: {format: json}
 	defer out.Close()
 	r.agent = exec.Command(o.agent, "run", "--config", config)
 	r.agent.Stdout, r.agent.Stderr = out, out
-	if err := r.agent.Start(); err != nil {
+	if err := startAsUnit(r.agent); err != nil {
 		return fmt.Errorf("start the agent: %w (make build)", err)
 	}
 	r.client = client.New(filepath.Join(dir, "run", "nodeagent.sock"))
 	return r.await(ctx, func(view.Status) bool { return true })
+}
+
+// unitSlack is TimerSlackNSec of packaging/systemd/nodeagent.service.
+const unitSlack = time.Millisecond
+
+// startAsUnit starts a command with the timer slack that the agent's unit gives it: a process inherits it from the thread that starts it.
+func startAsUnit(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(unitSlack), 0, 0, 0); err != nil {
+		return fmt.Errorf("set timer slack: %w", err)
+	}
+	return errors.Join(cmd.Start(), unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)) // 0: as it was
 }
 
 // await polls the agent until its status is as wanted.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 )
 
 // Config is what a look reads anew; every field may change while the agent runs.
@@ -15,6 +16,9 @@ type Config struct {
 
 	Timeout  time.Duration // of one look at the socket; above 0
 	Interval time.Duration // from look to look; above 0, 1 s to 5 s is sensible
+
+	// Processes is shared with others that look for processes, and read once; nil: a table of its own, of Root's proc.
+	Processes *procs.Table
 
 	// Kubelet tells how the kubelet of this node reaches its apiserver; nil or a zero answer: not known.
 	Kubelet func() Kubelet
@@ -28,6 +32,9 @@ type Kubelet struct {
 
 // shortest pause between looks while it is not well, so that a recovery is seen soon.
 const retry = 500 * time.Millisecond
+
+// seldom is the pause where there is no balancer: one that starts may be seen a little later than one that comes back.
+const seldom = 5 * time.Second
 
 func (c Config) valid() time.Duration { return health.Validity(c.Interval, c.Timeout) }
 

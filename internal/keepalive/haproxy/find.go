@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"nodeagent/internal/procs"
 )
 
 // usualFiles are where a configuration lies if no process tells: packages, then the official image and kubeadm's page on high availability.
@@ -29,12 +31,12 @@ type Place struct {
 }
 
 // find looks for HAProxy: first its processes, then the configuration that the first of them in this network namespace was started with (seen
-// through /proc/PID/root, for it may be a pod's), then the usual files. With known processes, if any, none is looked for.
-func find(c Config, known []Process) Place {
+// through /proc/PID/root, for it may be a pod's), then the usual files. Without search the known processes are all there are.
+func find(c Config, table *procs.Table, known []Process, search bool) Place {
 	root := filepath.Join("/", c.Root)
 	p := Place{Processes: known}
-	if len(known) == 0 {
-		p.Processes, p.ProcErr = processes(filepath.Join(root, "proc"))
+	if search {
+		p.Processes, p.ProcErr = processes(table)
 		p.Processes = chosen(p.Processes, root, c.File)
 	}
 	inside := "" // the root that paths of its configuration are below

@@ -113,7 +113,7 @@ func TestFind(t *testing.T) {
 			n := newNode(t)
 			tt.make(n)
 			tt.config.Root = n.root
-			p := find(tt.config, nil)
+			p := find(tt.config, tableOf(tt.config), nil, true)
 			var pids []int
 			for _, x := range p.Processes {
 				pids = append(pids, x.PID)
@@ -142,7 +142,7 @@ func TestHiddenProcesses(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(n.root, "proc/1")); err != nil { // hidepid
 		t.Fatal(err)
 	}
-	if p := find(Config{Root: n.root}, nil); p.ProcErr == nil {
+	if p := find(Config{Root: n.root}, tableOf(Config{Root: n.root}), nil, true); p.ProcErr == nil {
 		t.Error("a /proc without pid 1 is taken for the whole truth")
 	}
 }

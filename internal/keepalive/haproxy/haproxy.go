@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/view"
 )
@@ -23,7 +24,8 @@ type Task interface {
 }
 
 // rescan is the longest that a list of processes is used again while each of them lives: a second HAProxy, or a reload's new worker, is seen
-// then at the latest. Reading every process costs some milliseconds, reading one some microseconds.
+// then at the latest, and so is one that neither its socket nor a port tells of. Reading every process costs some milliseconds, reading one some
+// microseconds.
 const rescan = 10 * time.Second
 
 // Balancer is the node's HAProxy as the agent knows it.
@@ -37,11 +39,13 @@ type Balancer struct {
 	exit   *exit
 
 	// Of the look task alone.
+	procs   *procs.Table
 	last    Place // where it was last seen to run
 	before  bool  // it was seen to run
 	own     bool  // its configuration lay inside its own root, and is gone with it
 	file    string
 	scanned time.Time
+	none    bool   // that search found no process
 	nowhere *Place // the node had none, and nothing of one, when it was scanned; nil: it had
 }
 
@@ -67,19 +71,28 @@ func (b *Balancer) Wake() { b.looks.Wake() }
 func (b *Balancer) pass(ctx context.Context) (time.Time, error) {
 	began := time.Now()
 	c := b.config()
-	where := b.find(c)
-	b.exit.watch(where.Processes)
-	s := look(ctx, c, where, b.before)
+	s := look(ctx, c, b.find(c), b.before)
+	if len(s.Place.Processes) == 0 && s.somebody() && ctx.Err() == nil {
+		b.scanned = time.Time{} // it has started since it was searched for
+		s = look(ctx, c, b.find(c), b.before)
+	}
+	b.exit.watch(s.Place.Processes)
 	if ctx.Err() != nil {
 		return time.Time{}, nil
 	}
 	looks := judge(s, c.valid())
+	pause := c.Interval
+	switch looks[0].Findings[0].Status {
+	case health.Failing, health.Unknown:
+		pause = min(pause, retry)
+	case health.Absent:
+		pause = max(pause, seldom)
+		for i := range looks {
+			looks[i].Valid = health.Validity(pause, c.Timeout)
+		}
+	}
 	b.board.Publish(looks...)
 	b.View.Set(show(s))
-	pause := c.Interval
-	if st := looks[0].Findings[0].Status; st == health.Failing || st == health.Unknown {
-		pause = min(pause, retry)
-	}
 	if next := began.Add(pause); next.After(time.Now()) {
 		return next, nil
 	}
@@ -90,20 +103,34 @@ func (b *Balancer) pass(ctx context.Context) (time.Time, error) {
 // configuration of a pod goes away with its process, and what belongs here does not end to belong here because it died.
 func (b *Balancer) find(c Config) Place {
 	if c.File != b.file { // another one is meant
-		b.last, b.before, b.own, b.scanned, b.file, b.nowhere = Place{}, false, false, time.Time{}, c.File, nil
+		b.last, b.before, b.own, b.scanned, b.file, b.none, b.nowhere = Place{}, false, false, time.Time{}, c.File, false, nil
 	}
-	proc := filepath.Join("/", c.Root, "proc")
-	var known []Process
-	if time.Since(b.scanned) < rescan {
-		if b.nowhere != nil && !configured(c) {
-			return *b.nowhere // most nodes have none: they are not searched through every second
+	if b.procs == nil {
+		if b.procs = c.Processes; b.procs == nil {
+			b.procs = tableOf(c)
 		}
-		known = living(proc, b.last.Processes)
 	}
-	if known == nil {
+	var known []Process
+	search := true
+	if time.Since(b.scanned) < rescan {
+		if b.nowhere != nil {
+			if !configured(c) {
+				return *b.nowhere // most nodes have none: they are not searched through every second
+			}
+			b.none = false
+		}
+		if search = !b.none; search {
+			known = living(b.procs.Proc(), b.last.Processes)
+			search = known == nil
+		}
+	}
+	if search {
 		b.scanned = time.Now()
 	}
-	where := find(c, known)
+	where := find(c, b.procs, known, search)
+	if search {
+		b.none = len(where.Processes) == 0 && where.ProcErr == nil
+	}
 	switch {
 	case len(where.Processes) > 0:
 		b.before, b.last = true, where
@@ -119,6 +146,9 @@ func (b *Balancer) find(c Config) Place {
 	}
 	return where
 }
+
+// tableOf is an empty table of the node's processes.
+func tableOf(c Config) *procs.Table { return procs.New(filepath.Join("/", c.Root, "proc")) }
 
 // configured says whether a configuration lies where one is looked for.
 func configured(c Config) bool {

@@ -51,8 +51,9 @@ func listening() ([]Heard, error) {
 		return nil, fmt.Errorf("open sock_diag: %w", err)
 	}
 	var out []Heard
+	buf := make([]byte, 16<<10) // the kernel makes its answers no longer than what is there to take them
 	for i, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		got, err := dump(fd, family, uint32(i+1))
+		got, err := dump(fd, family, uint32(i+1), buf)
 		if errors.Is(err, unix.ENOENT) && family == unix.AF_INET6 {
 			continue // a kernel without IPv6
 		}
@@ -64,7 +65,7 @@ func listening() ([]Heard, error) {
 	return out, nil
 }
 
-func dump(fd int, family uint8, seq uint32) ([]Heard, error) {
+func dump(fd int, family uint8, seq uint32, buf []byte) ([]Heard, error) {
 	req := make([]byte, unix.NLMSG_HDRLEN+inetDiagReqLen)
 	binary.NativeEndian.PutUint32(req[0:], uint32(len(req)))
 	binary.NativeEndian.PutUint16(req[4:], unix.SOCK_DIAG_BY_FAMILY)
@@ -77,7 +78,6 @@ func dump(fd int, family uint8, seq uint32) ([]Heard, error) {
 		return nil, err
 	}
 	var out []Heard
-	buf := make([]byte, 64<<10)
 	for {
 		n, _, err := unix.Recvfrom(fd, buf, 0)
 		if errors.Is(err, unix.EINTR) {

@@ -28,7 +28,7 @@ type Seen struct {
 
 // Look looks once, changes nothing and keeps nothing open: for `status` and `vip` with no daemon.
 func Look(ctx context.Context, c Config) ([]health.Look, View) {
-	s := look(ctx, c, find(c, nil), false)
+	s := look(ctx, c, find(c, tableOf(c), nil, true), false)
 	return judge(s, c.valid()), show(s)
 }
 
@@ -52,6 +52,11 @@ func look(ctx context.Context, c Config, where Place, before bool) Seen {
 		}
 	}
 	return s
+}
+
+// somebody tells of a HAProxy, or of what stands in its place: its socket or one of its ports is not deserted.
+func (s Seen) somebody() bool {
+	return s.Socket != "" && !errors.Is(s.Answer.err, errNobody) || s.HeardErr == nil && s.heardOf(s.watched()) > 0
 }
 
 // better reports whether the outcome of one socket tells more than the one before: an answer most, then anything over nobody there.

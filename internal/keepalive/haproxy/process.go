@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nodeagent/internal/procs"
 )
 
 // Process is one HAProxy process.
@@ -24,25 +26,25 @@ type Process struct {
 	Unsure error  // its namespace or command line could not be read
 }
 
-// processes lists every process called haproxy below proc. The error says that the list may not be whole.
-func processes(proc string) ([]Process, error) {
-	entries, err := os.ReadDir(proc)
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
+// processes lists every process called haproxy. The error says that the list may not be whole.
+func processes(table *procs.Table) ([]Process, error) {
 	var (
+		pids []int
 		out  []Process
 		self bool
 	)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
+	if err := table.Each(func(pid int, comm string) {
 		if pid == 1 {
 			self = true
 		}
-		p, err := readProcess(proc, pid)
+		if comm == "haproxy" {
+			pids = append(pids, pid)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	for _, pid := range pids {
+		p, err := readProcess(table.Proc(), pid)
 		switch {
 		case err == nil:
 			out = append(out, p)

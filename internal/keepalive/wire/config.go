@@ -2,8 +2,6 @@ package wire
 
 import (
 	"time"
-
-	"nodeagent/internal/health"
 )
 
 // Config is what a pass reads anew; every field may change while the agent runs.
@@ -30,5 +28,3 @@ func (c Config) own() []Own {
 	}
 	return c.Own()
 }
-
-func (c Config) valid() time.Duration { return health.Validity(c.Interval, time.Second) }

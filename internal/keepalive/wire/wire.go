@@ -35,6 +35,8 @@ type Wire struct {
 
 	// Of the loop alone.
 	open     map[string]*listener
+	links    links
+	listed   time.Time // when links was read; zero: never
 	probed   map[netip.Addr]time.Time
 	probes   uint64
 	failures uint64
@@ -86,16 +88,16 @@ func (w *Wire) closeAll() {
 func (w *Wire) pass(context.Context) (time.Time, error) {
 	c := w.config()
 	own := c.own()
-	links, err := interfaces()
-	if err != nil {
+	now := time.Now()
+	if err := w.list(own, now); err != nil {
 		return time.Time{}, err
 	}
+	links := w.links
 	errs := w.listen(own, links)
 	w.probe(own, c.probe())
 
-	now := time.Now()
 	w.mu.Lock()
-	w.own, w.locals, w.addrs = own, links.macs, links.addrs
+	w.own, w.locals, w.addrs = own, links.macs, maps.Clone(links.addrs)
 	for _, o := range own {
 		for _, v := range o.VIPs {
 			delete(w.addrs, v) // a VIP says nothing about whose advert it is
@@ -109,13 +111,17 @@ func (w *Wire) pass(context.Context) (time.Time, error) {
 	w.mu.Unlock()
 
 	v.Listening, v.Probes, v.Failures = names, w.probes, w.failures
-	looks := publishable(own, findings, noise, errs, c.valid())
+	pause := c.Interval
+	if len(own) == 0 {
+		pause = max(pause, seldom)
+	}
+	looks := publishable(own, findings, noise, errs, health.Validity(pause, time.Second))
 	if looks[0].Findings[0].Status == health.Absent {
 		v.Off = looks[0].Findings[0].Message
 	}
 	w.board.Publish(looks...)
 	w.View.Set(v)
-	return now.Add(c.Interval), nil
+	return now.Add(pause), nil
 }
 
 // publishable makes looks: an instance whose interface can't be listened to is Unknown whatever was heard before, and without CAP_NET_RAW
@@ -146,6 +152,32 @@ func publishable(own []Own, findings, noise []health.Finding, errs map[string]er
 		noise = append(noise, health.Finding{Subject: name, Status: health.Unknown, Reason: reasonListen, Message: errs[name].Error()})
 	}
 	return []health.Look{{Of: VRRPWire, Valid: valid, Findings: findings}, {Of: VRRPNoise, Valid: valid, Findings: noise}}
+}
+
+// seldom is the pause where no instance is configured.
+const seldom = 5 * time.Second
+
+// relist is the longest that a list of this node's interfaces and addresses is used: a node with many pods has hundreds, and those that matter
+// here hardly change.
+const relist = 10 * time.Second
+
+// list reads the interfaces where that is due: there is an instance, and the list is old or one of its interfaces is not listened to, which it is
+// not at first, once its socket failed, and while the interface is not there.
+func (w *Wire) list(own []Own, now time.Time) error {
+	due := now.Sub(w.listed) >= relist
+	for _, o := range own {
+		l := w.open[o.Interface]
+		due = due || l == nil || l.failed() != nil
+	}
+	if len(own) == 0 || !due {
+		return nil
+	}
+	have, err := interfaces()
+	if err != nil {
+		return err
+	}
+	w.links, w.listed = have, now
+	return nil
 }
 
 // links is what this node has.

@@ -241,15 +241,6 @@ func (h *Host) AddPeer(p *Host) {
 	}
 }
 
-// RemovePeer removes what leads to a peer, as flanneld does when it leaves.
-func (h *Host) RemovePeer(p *Host) {
-	h.IP(fmt.Sprintf("route del %s", p.Subnet()))
-	if h.lab.o.Backend == "vxlan" {
-		h.IP(fmt.Sprintf("neigh del 10.244.%d.0 dev flannel.1", p.N))
-		h.Bridge(fmt.Sprintf("fdb del %s dev flannel.1 dst %s self", p.MAC(), p.UnderlayIP()))
-	}
-}
-
 // AddPod makes the bridge, if it is not there, and a pod on it, as the CNI plugin bridge does.
 func (h *Host) AddPod() {
 	l := h.lab

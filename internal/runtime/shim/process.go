@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // Process is what /proc tells of one process.
@@ -39,31 +41,27 @@ func Uptime(proc string) (time.Duration, error) {
 }
 
 // ReadProcesses reads the processes for whose comm want says yes, with their command lines. One that ends meanwhile is left out.
-func ReadProcesses(proc string, want func(comm string) bool) ([]Process, error) {
+func ReadProcesses(table *procs.Table, want func(comm string) bool) ([]Process, error) {
+	proc := table.Proc()
 	up, err := Uptime(proc)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.Open(proc)
-	if err != nil {
+	var pids []int
+	if err := table.Each(func(pid int, comm string) {
+		if want(comm) {
+			pids = append(pids, pid)
+		}
+	}); err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
 	var out []Process
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
+	for _, pid := range pids {
 		p, ok := read(proc, pid, up)
 		if !ok || !want(p.Name) {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(proc, name, "cmdline"))
+		b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cmdline"))
 		if err != nil {
 			continue
 		}

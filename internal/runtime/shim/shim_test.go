@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 func TestParseStat(t *testing.T) {
@@ -79,7 +81,7 @@ func TestReadProcesses(t *testing.T) {
 	if !ok || self.Age > time.Hour || self.Start == 0 {
 		t.Fatalf("this process is %+v", self)
 	}
-	list, err := ReadProcesses("/proc", func(comm string) bool { return comm == self.Name })
+	list, err := ReadProcesses(procs.New("/proc"), func(comm string) bool { return comm == self.Name })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // Facts is what Find found.
@@ -42,9 +44,16 @@ func (f Facts) Since() time.Time {
 // Problems; it never fails as a whole.
 func Find(root string) Facts {
 	h := &host{root: filepath.Clean(root)}
+	return h.find(procs.New(h.real("/proc", true)))
+}
+
+// FindAmong is Find for this node, for who looks again and again: table keeps what it knows of the processes.
+func FindAmong(table *procs.Table) Facts { return (&host{root: "/"}).find(table) }
+
+func (h *host) find(table *procs.Table) Facts {
 	var f Facts
 	f.BootedAt = h.bootTime()
-	f.Running, f.ProcRead = h.process(f.BootedAt)
+	f.Running, f.ProcRead = h.process(table, f.BootedAt)
 	unit := h.unit("kubelet.service")
 	f.Evidence = h.evidence(unit, f.Running)
 	f.Installed = len(f.Evidence) > 0

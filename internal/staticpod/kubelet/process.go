@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // kubelets are the programs that are a kubelet or hold one.
@@ -20,23 +22,19 @@ const hertz = 100
 
 // process finds a running kubelet; false when /proc could not be listed. Of several, kubelet itself comes before a distribution that
 // holds one, then the lowest pid.
-func (h *host) process(boot time.Time) (*Process, bool) {
-	entries, err := os.ReadDir(h.real("/proc", true))
-	if err != nil {
+func (h *host) process(table *procs.Table, boot time.Time) (*Process, bool) {
+	comms := map[int]string{}
+	if err := table.Each(func(pid int, comm string) { comms[pid] = comm }); err != nil {
 		h.problem("/proc: %v: whether a kubelet runs is not known", plain(err))
 		return nil, false
 	}
-	if len(entries) == 0 {
+	if len(comms) == 0 {
 		h.problem("/proc is empty: whether a kubelet runs is not known")
 		return nil, false
 	}
 	var found *Process
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		p := h.inspect(pid, boot)
+	for pid, name := range comms {
+		p := h.inspect(pid, name, boot)
 		if p == nil {
 			continue
 		}
@@ -50,13 +48,8 @@ func (h *host) process(boot time.Time) (*Process, bool) {
 func rank(name string) int { return slices.Index(kubelets, name) }
 
 // inspect is the process if it is a kubelet, else nil. A process that ends meanwhile is none.
-func (h *host) inspect(pid int, boot time.Time) *Process {
+func (h *host) inspect(pid int, name string, boot time.Time) *Process {
 	dir := "/proc/" + strconv.Itoa(pid)
-	comm, err := readFile(h.real(dir+"/comm", true), 64)
-	if err != nil {
-		return nil
-	}
-	name := strings.TrimSpace(string(comm))
 	if i := strings.IndexByte(name, '-'); i > 0 {
 		name = name[:i] // k3s-server, k3s-agent
 	}

@@ -1,0 +1,105 @@
+package procs
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type folder string
+
+func (f folder) set(t *testing.T, pid int, comm string) {
+	t.Helper()
+	dir := filepath.Join(string(f), strconv.Itoa(pid))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "comm"), []byte(comm+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func list(t *testing.T, table *Table) map[int]string {
+	t.Helper()
+	out := map[int]string{}
+	if err := table.Each(func(pid int, comm string) { out[pid] = comm }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := folder(t.TempDir())
+		f.set(t, 1, "systemd")
+		f.set(t, 20, "sh")
+		if err := os.Mkdir(filepath.Join(string(f), "30"), 0o755); err != nil { // ends while it is listed
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(string(f), "sys"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		table := New(string(f))
+		see := func(when string, want map[int]string) {
+			t.Helper()
+			if got := list(t, table); !maps.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		see("at first", map[int]string{1: "systemd", 20: "sh"})
+		f.set(t, 20, "keepalived")
+		see("a young process takes its name", map[int]string{1: "systemd", 20: "keepalived"})
+		time.Sleep(9 * time.Second)
+		see("later", map[int]string{1: "systemd", 20: "keepalived"})
+		time.Sleep(time.Second)
+		f.set(t, 1, "other")
+		see("a settled one is not read again", map[int]string{1: "systemd", 20: "keepalived"})
+		f.set(t, 40, "haproxy")
+		see("a new one is read", map[int]string{1: "systemd", 20: "keepalived", 40: "haproxy"})
+		time.Sleep(28 * time.Second)
+		see("for now", map[int]string{1: "systemd", 20: "keepalived", 40: "haproxy"})
+		time.Sleep(time.Second)
+		see("but each after half a minute", map[int]string{1: "other", 20: "keepalived", 40: "haproxy"})
+		if err := os.RemoveAll(filepath.Join(string(f), "20")); err != nil {
+			t.Fatal(err)
+		}
+		see("one that ended is gone", map[int]string{1: "other", 40: "haproxy"})
+		f.set(t, 20, "again")
+		see("its number used again", map[int]string{1: "other", 20: "again", 40: "haproxy"})
+	})
+}
+
+func TestNoProc(t *testing.T) {
+	if err := New(filepath.Join(t.TempDir(), "none")).Each(func(int, string) {}); err == nil {
+		t.Error("no error without a proc file system")
+	}
+}
+
+// TestSelf reads the real one: this process is in it by its own name.
+func TestSelf(t *testing.T) {
+	want, ok := Comm("/proc/self/comm")
+	if got := list(t, New("/proc"))[os.Getpid()]; !ok || got != want || want == "" {
+		t.Errorf("this process is %q, want %q (%v)", got, want, ok)
+	}
+}
+
+func BenchmarkEach(b *testing.B) {
+	table := New("/proc")
+	for b.Loop() {
+		if err := table.Each(func(int, string) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFirst(b *testing.B) {
+	for b.Loop() {
+		if err := New("/proc").Each(func(int, string) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
