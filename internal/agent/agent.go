@@ -58,7 +58,8 @@ const readyAfter = 5 * time.Second
 type agent struct {
 	o          Options
 	began      time.Time
-	log        *zap.Logger
+	logs       *zap.Logger // of every part; each has it with its name
+	log        *zap.Logger // the agent's own
 	level      zap.AtomicLevel
 	settings   atomic.Pointer[settings]
 	folder     *state.Folder
@@ -121,7 +122,8 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	if l, err := zapcore.ParseLevel(c.Log.Level); err == nil {
 		a.level.SetLevel(l)
 	}
-	a.log = newLogger(c.Log.Format, a.level)
+	a.logs = newLogger(c.Log.Format, a.level)
+	a.log = a.logOf(partAgent)
 	if a.folder, err = state.Open(c.StateDir); err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	if !s.old {
 		a.accept(s.loaded)
 	}
-	transitions := newTransitions(a.ring.Append, a.log)
+	transitions := newTransitions(a.ring.Append, a.logs)
 	a.board = health.NewBoard(transitions.take, Conditions(c.StaticPods.Mode)...)
 	a.board.Tune(tunings(c))
 	a.loadMutes()
@@ -166,11 +168,11 @@ func build(o Options, s *settings) (_ *agent, err error) {
 		tasks = append(tasks, t)
 	}
 	listener, err := api.NewListener(api.ListenerConfig{Address: c.Metrics.Listen, WebConfigFile: c.Metrics.WebConfigFile},
-		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer), Status: status}, a.log)
+		api.Pages{Metrics: a.metrics.Handler(), Ready: a.isReady.Load, Version: o.Version, VIP: http.HandlerFunc(a.vip.answer), Status: status}, a.logOf(partAPI))
 	if err != nil {
 		return nil, err
 	}
-	tasks = append(tasks, api.NewSocket(api.SocketConfig{Path: c.API.Socket, Group: c.API.Group}, a.backend(), a.log), listener)
+	tasks = append(tasks, api.NewSocket(api.SocketConfig{Path: c.API.Socket, Group: c.API.Group}, a.backend(), a.logOf(partAPI)), listener)
 	a.supervisor = newSupervisor(a.log, fatal, tasks...)
 	return a, nil
 }

@@ -22,7 +22,7 @@ func (a *agent) wireCerts(facts *facts) {
 	a.certs = certs.New(func() certs.Config { return certsConfig(a.config()) }, certs.Deps{
 		Ports: func() []certs.Port { return ports(a.components.Places(), facts.get()) },
 		Users: func() []certs.User { return users(a.components.Readers()) },
-	}, a.board, a.log)
+	}, a.board, a.logOf(partCertificates))
 	a.wakes = append(a.wakes, a.certs.Wake)
 }
 

@@ -33,7 +33,7 @@ func componentConfig(c config.Config, facts *facts) component.Config {
 func (a *agent) wireComponents(facts *facts) {
 	deps := componentDeps(facts)
 	deps.Pods, deps.Observe = func() []view.Pod { return a.pods.list() }, a.metrics.ObserveComponent
-	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) }, deps, a.board, a.log)
+	a.components = component.New(func() component.Config { return componentConfig(a.config(), facts) }, deps, a.board, a.logOf(partKubernetes))
 	a.wakes = append(a.wakes, a.components.Wake)
 }
 

@@ -41,22 +41,67 @@ var agentTasks = &health.Condition{
 	Reasons: []*health.Reason{taskRestarting, taskStuck},
 }
 
-// Conditions of this agent in a mode of staticPods, in the order in which they are shown.
-func Conditions(mode string) []*health.Condition {
-	c := append([]*health.Condition{}, runtime.Conditions()...)
+// parts of the agent with the conditions that each reports, in the order in which they are shown. Their names are those of the log's field
+// component.
+func parts(mode string) []part {
+	var pods []*health.Condition
 	switch mode {
 	case "run":
-		c = append(c, conditions.RunMode, conditions.ManifestFolder, conditions.Manifests, conditions.StaticPods, nodeShutdown)
+		pods = []*health.Condition{conditions.RunMode, conditions.ManifestFolder, conditions.Manifests, conditions.StaticPods, nodeShutdown}
 	case "companion":
-		c = append(c, conditions.Manifests, conditions.StaticPods)
+		pods = []*health.Condition{conditions.Manifests, conditions.StaticPods}
 	}
-	c = append(c, component.Conditions()...)
-	c = append(c, netcheck.Conditions()...)
-	c = append(c, vipConditions()...)
-	c = append(c, repair.Conditions()...)
-	c = append(c, certs.Conditions()...)
-	c = append(c, machine.Conditions()...)
-	return append(c, agentConfig, agentTasks)
+	return []part{
+		{partRuntime, runtime.Conditions()},
+		{partPods, pods},
+		{partKubernetes, component.Conditions()},
+		{partNetwork, netcheck.Conditions()},
+		{partVIP, vipConditions()},
+		{partRepair, repair.Conditions()},
+		{partCertificates, certs.Conditions()},
+		{partMachine, machine.Conditions()},
+		{partAgent, []*health.Condition{agentConfig, agentTasks}},
+	}
+}
+
+type part struct {
+	name       string
+	conditions []*health.Condition
+}
+
+// Names of the parts: a closed set, which docs/conditions.md lists.
+const (
+	partRuntime      = "runtime"
+	partPods         = "staticpod"
+	partKubernetes   = "component"
+	partNetwork      = "netcheck"
+	partVIP          = "keepalive"
+	partRepair       = "repair"
+	partCertificates = "certs"
+	partMachine      = "machine"
+	partAPI          = "api" // it reports no condition
+	partAgent        = "agent"
+)
+
+// Conditions of this agent in a mode of staticPods, in the order in which they are shown.
+func Conditions(mode string) []*health.Condition {
+	var c []*health.Condition
+	for _, p := range parts(mode) {
+		c = append(c, p.conditions...)
+	}
+	return c
+}
+
+// partOf is the part that reports a condition of some mode.
+func partOf(condition string) string {
+	for _, p := range parts("run") {
+		for _, c := range p.conditions {
+			if c.Name == condition {
+				return p.name
+			}
+		}
+	}
+	return partAgent
 }
 
 // conditionNames of every mode: what the configuration may name does not depend on the mode.

@@ -37,6 +37,12 @@ func newLogger(format string, level zap.AtomicLevel) *zap.Logger {
 	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(enc), out, level))
 }
 
+// logged is the field of every line that says which part of the agent writes it.
+func logged(part string) zap.Field { return zap.String("component", part) }
+
+// logOf is the log of a part.
+func (a *agent) logOf(part string) *zap.Logger { return a.logs.With(logged(part)) }
+
 // journalCore keeps zap's fields as fields of the journal: `journalctl -u nodeagent POD=default/web`.
 type journalCore struct {
 	zapcore.LevelEnabler

@@ -23,7 +23,7 @@ func (a *agent) wireMachine(facts *facts) {
 	a.machine = machine.New(func() machine.Config { return machineConfig(a.config()) }, machine.Deps{
 		Kubelet: func() machine.Kubelet { return kubeletWants(facts.get(), a.network.Network().Backend != "") },
 		Folders: func() []machine.Folder { return folders(a.config(), facts.get(), a.components.EtcdFolder()) },
-	}, a.board, a.log)
+	}, a.board, a.logOf(partMachine))
 	a.wakes = append(a.wakes, a.machine.Wake)
 }
 

@@ -35,7 +35,7 @@ func repairConfig(c config.Config) repair.Config {
 func (a *agent) wireRepair(facts *facts) {
 	a.repairs = repair.New(func() repair.Config { return repairConfig(a.config()) }, repair.Deps{
 		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Paused: a.vip.paused, Node: func() string { return a.nodeName }, Boot: a.boot, Up: repair.Uptime(),
-	}, a.board, a.log, repairActions()...)
+	}, a.board, a.logOf(partRepair), repairActions()...)
 	a.restarter = repair.NewRestarter(a.repairs, repair.Restart{
 		Action: restartRuntime, Dump: true,
 		Rules:  repair.Rules{MayStart: true, KeepChildren: true, Young: 2 * time.Minute},

@@ -106,11 +106,11 @@ func (t *transitions) flush(now time.Time) (next time.Time) {
 		if c.Gone {
 			subject, status = c.Was.Subject, health.Absent
 		}
-		t.log.Info("recovered", zap.String("condition", c.Condition.Name), zap.String("subject", subject), zap.String("status", status.String()))
+		t.log.Info("recovered", logged(partOf(c.Condition.Name)), zap.String("condition", c.Condition.Name), zap.String("subject", subject), zap.String("status", status.String()))
 	}
 	for _, c := range due {
 		e := c.Is
-		t.log.Warn("condition "+e.Status.String(), zap.String("condition", c.Condition.Name), zap.String("subject", e.Subject),
+		t.log.Warn("condition "+e.Status.String(), logged(partOf(c.Condition.Name)), zap.String("condition", c.Condition.Name), zap.String("subject", e.Subject),
 			zap.String("reason", e.ReasonName()), zap.String("message", e.Message), zap.String("fix", e.Fix()))
 	}
 	return next

@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,6 +58,9 @@ func (s *story) lines() []string {
 	var out []string
 	for _, l := range s.logs.All() {
 		m := l.ContextMap()
+		if m["component"] != partAgent { // of none of the real conditions
+			out = append(out, fmt.Sprint("component ", m["component"]))
+		}
 		out = append(out, fmt.Sprintf("%s %s %s/%s %v", l.Level, l.Message, m["condition"], m["subject"], m["reason"]))
 	}
 	return out
@@ -253,5 +258,48 @@ func TestLogThatHangsHoldsUpNoVerdict(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"condition failing", "recovered"}) {
 		t.Errorf("log afterwards: %q", got)
+	}
+}
+
+// Each line of a condition has the part that reports it, which is one of those that docs/conditions.md lists.
+func TestLinesHaveTheirComponent(t *testing.T) {
+	page, err := os.ReadFile("../../docs/conditions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{partRuntime, partPods, partKubernetes, partNetwork, partVIP, partRepair, partCertificates, partMachine, partAPI, partAgent} {
+		if !strings.Contains(string(page), "| `"+want+"` | ") {
+			t.Errorf("docs/conditions.md does not list the component %s", want)
+		}
+	}
+	for condition, want := range map[string]string{"RuntimeResponsive": "runtime", "StaticPods": "staticpod", "Keepalived": "keepalive", "FlannelConfig": "netcheck", "AgentTasks": "agent"} {
+		if got := partOf(condition); got != want {
+			t.Errorf("%s is of %s", condition, got)
+		}
+	}
+	core, logs := observer.New(zapcore.InfoLevel)
+	tr := newTransitions(func(event.Event) {}, zap.New(core))
+	all := Conditions("run")
+	board := health.NewBoard(tr.take, all...)
+	for _, status := range []health.Status{health.Failing, health.OK} {
+		for _, c := range all {
+			if f := (health.Finding{Status: status}); status == health.OK {
+				board.Publish(health.Look{Of: c, Findings: []health.Finding{f}})
+			} else {
+				f.Reason = c.Reasons[0]
+				board.Publish(health.Look{Of: c, Findings: []health.Finding{f}})
+			}
+		}
+		tr.flush(time.Now().Add(loggedAfter))
+	}
+	if n := len(logs.FilterMessage("recovered").All()); n < 10 {
+		t.Fatalf("%d recoveries were logged", n)
+	}
+	for _, l := range logs.All() {
+		m := l.ContextMap()
+		name, _ := m["condition"].(string)
+		if _, subject := m["subject"]; m["component"] != partOf(name) || !subject {
+			t.Errorf("%s %s: %v", l.Message, name, m)
+		}
 	}
 }

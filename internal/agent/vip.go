@@ -45,12 +45,12 @@ func (a *agent) wireVIP(facts *facts) {
 	v.keepalive = keepalive.New(func() keepalive.Config { return keepaliveConfig(a.config()) }, keepalive.Deps{
 		Store: a.folder, Record: func(e event.Event) { a.ring.Append(e) }, Configured: conf.configured, Node: func() string { return a.nodeName },
 		Processes: facts.procs,
-	}, a.board, a.log)
-	v.balancer = haproxy.New(func() haproxy.Config { return haproxyConfig(a.config(), facts, conf.described) }, a.board, a.log)
+	}, a.board, a.logOf(partVIP))
+	v.balancer = haproxy.New(func() haproxy.Config { return haproxyConfig(a.config(), facts, conf.described) }, a.board, a.logOf(partVIP))
 	v.wire = wire.New(func() wire.Config {
 		return wire.Config{Own: v.own, Interval: time.Second, ProbeInterval: a.config().Keepalive.ProbeInterval}
-	}, a.board, a.log)
-	v.dump = dump.New(dump.Deps{Enabled: func() bool { return a.config().Keepalive.JSONDump }, Running: v.running, Tracked: v.tracked}, a.board, a.log)
+	}, a.board, a.logOf(partVIP))
+	v.dump = dump.New(dump.Deps{Enabled: func() bool { return a.config().Keepalive.JSONDump }, Running: v.running, Tracked: v.tracked}, a.board, a.logOf(partVIP))
 	a.vip = v
 	a.wakes = append(a.wakes, v.keepalive.Wake, v.balancer.Wake, v.wire.Wake, conf.loop.Wake, v.dump.Wake)
 }

@@ -49,11 +49,11 @@ func (a *agent) wire(c config.Config) error {
 		OnRelist:     func() { a.pods.wake() },
 		OnEvent:      func(id, pod string) { a.pods.event(id, pod) },
 		Observe:      a.metrics.ObserveCRI,
-	}, a.board, a.log)
-	a.nodes = nodes.New(func() string { return a.config().Network.Kubeconfig }, a.log)
+	}, a.board, a.logOf(partRuntime))
+	a.nodes = nodes.New(func() string { return a.config().Network.Kubeconfig }, a.logOf(partNetwork))
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{
 		Nodes: a.nodes.Nodes, Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
-	}, a.board, a.log)
+	}, a.board, a.logOf(partNetwork))
 	a.wireComponents(facts)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)
 	a.wireMachine(facts)
@@ -118,7 +118,7 @@ func (a *agent) wireCompanion(facts *facts) {
 	c := companion.New(func() companion.Config { return companionConfig(a.config()) }, companion.Deps{
 		Runtime: func() (companion.CRI, error) { return a.runtime.CRI(), nil },
 		Kubelet: facts.fresh, Store: a.folder, Record: a.ring.Append,
-	}, a.board, a.log)
+	}, a.board, a.logOf(partPods))
 	if a.nodeName = facts.get().NodeName; a.config().NodeName != "" {
 		a.nodeName = a.config().NodeName
 	}
@@ -190,15 +190,15 @@ func (a *agent) wireRun(c config.Config, facts *facts) error {
 	}
 	p, err := staticpod.New(staticpod.Deps{
 		Config: func() staticpod.Config { return runConfig(a.config(), a.nodeName) },
-		CRI:    a.runtime.CRI(), Images: a.runtime.Images(), Store: a.folder, Board: a.board, Record: a.ring.Append, Log: a.log, Boot: a.boot,
+		CRI:    a.runtime.CRI(), Images: a.runtime.Images(), Store: a.folder, Board: a.board, Record: a.ring.Append, Log: a.logOf(partPods), Boot: a.boot,
 		MayStart: gate.MayStart, Cgroups: cgroups,
 	})
 	if err != nil {
 		return err
 	}
 	a.pods = runPods{p: p, gate: gate, shutdown: &shutdown{
-		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.log, need: func() time.Duration { return a.vip.keepalive.LeaveTime() + p.ShutdownTime() },
-		prepare: []func(context.Context){a.vip.leave(a.log)}, stop: p.Shutdown,
+		bus: &bus{}, board: a.board, record: a.ring.Append, log: a.logOf(partPods), need: func() time.Duration { return a.vip.keepalive.LeaveTime() + p.ShutdownTime() },
+		prepare: []func(context.Context){a.vip.leave(a.logOf(partVIP))}, stop: p.Shutdown,
 		stay: func() { a.vip.keepalive.Stay(); p.Stay() },
 	}}
 	return nil

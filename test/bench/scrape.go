@@ -66,7 +66,7 @@ func scrape(ctx context.Context, o options) (out []Figure, err error) {
 	return out, nil
 }
 
-var listening = regexp.MustCompile(`"msg":"Listening on","address":"([^"]+)"`)
+var listening = regexp.MustCompile(`"msg":"Listening on",.*"address":"([^"]+)"`)
 
 // metrics is the address of the agent's listener, as its log has it.
 func (r *rig) metrics() (string, error) {
