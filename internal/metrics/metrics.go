@@ -55,7 +55,7 @@ type Metrics struct {
 	node     *node
 	cri      *cri
 	peerRTT  prometheus.Histogram
-	answers  *prometheus.HistogramVec
+	answers  *prometheus.SummaryVec
 	onError  func(error)
 }
 
@@ -64,7 +64,7 @@ func New(s Sources) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), cri: newCRI(), peerRTT: newPeerRTT(), answers: newAnswers(), onError: s.OnError}
 	m.node = &node{parts: parts(s), onError: m.failed}
 	m.registry.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), // 23 series; the process' memory is one of its own
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
 		m.cri.duration, m.cri.requests, m.cri.errors, m.peerRTT, m.answers,
 	)

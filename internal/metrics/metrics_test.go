@@ -310,7 +310,7 @@ func TestSubjectsAreBounded(t *testing.T) {
 	b := health.NewBoard(nil, podsRun)
 	look := health.Look{Of: podsRun}
 	for i := range 5000 {
-		look.Findings = append(look.Findings, ok(fmt.Sprintf("default/pod-%d", i)))
+		look.Findings = append(look.Findings, health.Finding{Subject: fmt.Sprintf("default/pod-%d", i), Status: health.Unknown})
 	}
 	look.Findings[2500] = health.Finding{Subject: "default/pod-2500", Status: health.Failing, Reason: crash}
 	b.Publish(look)
@@ -326,6 +326,39 @@ func TestSubjectsAreBounded(t *testing.T) {
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("missing: %s", want)
+		}
+	}
+}
+
+// Subjects that are well share a series, which says nothing of one that is not, and is not there where the node itself is a subject.
+func TestSubjectsThatAreWellShareASeries(t *testing.T) {
+	gone := func(subject string) health.Finding { return health.Finding{Subject: subject, Status: health.Absent} }
+	bad := func(subject string) health.Finding {
+		return health.Finding{Subject: subject, Status: health.Failing, Reason: crash}
+	}
+	for name, x := range map[string]struct {
+		findings []health.Finding
+		want     []string
+	}{
+		"well":          {[]health.Finding{ok("a"), gone("b")}, []string{`reason="",subject=""} 1`}},
+		"absent":        {[]health.Finding{gone("a"), gone("b")}, []string{`reason="",subject=""} 2`}},
+		"one fails":     {[]health.Finding{ok("a"), bad("b")}, []string{`reason="",subject=""} 1`, `reason="CrashLoop",subject="b"} 0`}},
+		"all fail":      {[]health.Finding{bad("b")}, []string{`reason="CrashLoop",subject="b"} 0`}},
+		"the node":      {[]health.Finding{ok("")}, []string{`reason="",subject=""} 1`}},
+		"node and more": {[]health.Finding{ok("a"), bad("")}, []string{`reason="CrashLoop",subject=""} 0`}},
+	} {
+		b := health.NewBoard(nil, podsRun)
+		b.Publish(health.Look{Of: podsRun, Findings: x.findings})
+		s := empty()
+		s.Snapshot = b.Snapshot
+		var got []string
+		for l := range strings.Lines(scrape(t, New(s), "")) {
+			if after, is := strings.CutPrefix(strings.TrimSpace(l), `nodeagent_condition{condition="StaticPods",`); is {
+				got = append(got, after)
+			}
+		}
+		if !slices.Equal(got, x.want) {
+			t.Errorf("%s: %q, want %q", name, got, x.want)
 		}
 	}
 }
@@ -360,7 +393,7 @@ func TestHostileLabels(t *testing.T) {
 	s := empty()
 	var list []view.Pod
 	for _, n := range names {
-		look.Findings = append(look.Findings, ok(n))
+		look.Findings = append(look.Findings, health.Finding{Subject: n, Status: health.Failing})
 		list = append(list, view.Pod{Namespace: n, Name: n, Phase: n, Containers: []view.Container{{Name: n}, {Name: n}}})
 	}
 	b.Publish(look)

@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"compress/gzip"
+	"fmt"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"nodeagent/internal/agent"
 	"nodeagent/internal/health"
@@ -36,17 +38,20 @@ func scrape(t *testing.T, p parts, encoding string) string {
 	conditions := agent.Conditions("companion")
 	board := health.NewBoard(nil, conditions...)
 	for _, c := range conditions {
-		f := health.Finding{Status: health.OK}
-		if c.Max > 0 {
-			f.Subject = "one"
+		findings := []health.Finding{{Status: health.OK}}
+		switch {
+		case p.pods == 0 && (c.Name == "StaticPods" || c.Name == "Manifests"):
+			findings[0].Status = health.Absent
+		case c.Max > 0: // as many as it shows
+			findings = nil
+			for i := range c.Max {
+				findings = append(findings, health.Finding{Subject: fmt.Sprint("subject ", i), Status: health.OK})
+			}
 		}
-		if p.pods == 0 && (c.Name == "StaticPods" || c.Name == "Manifests") {
-			f.Subject, f.Status = "", health.Absent
-		}
-		board.Publish(health.Look{Of: c, Findings: []health.Finding{f}})
+		board.Publish(health.Look{Of: c, Findings: findings})
 	}
 	m := metrics.New(metrics.Sources{
-		Snapshot: board.Snapshot, Mutes: n.muted, Runtime: n.runtime, Repairs: n.repairs, Certificates: n.certificates, Tasks: n.tasks, Version: "0.1.0", Revision: "0000000",
+		Snapshot: board.Snapshot, Mutes: n.muted, Runtime: n.runtime, Repairs: n.repairs, Certificates: kubeadm, Components: components, Roles: roles, Tasks: tasks, Version: "0.1.0", Revision: "0000000",
 		Mode: func() string { return "companion" }, Reload: n.reload,
 		Pods: func() []view.Pod { return many(n.pods(), p.pods) },
 		Network: func() view.Network {
@@ -63,11 +68,40 @@ func scrape(t *testing.T, p parts, encoding string) string {
 	for _, method := range []string{"Version", "Status", "RuntimeConfig", "ListPodSandbox", "PodSandboxStatus", "ListContainers", "ContainerStatus", "ListImages", "ImageStatus", "ImageFsInfo"} {
 		m.ObserveCRI(method, 0, "OK")
 	}
+	for _, name := range []string{"kubelet", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kube-proxy", "etcd"} {
+		m.ObserveComponent(name, time.Millisecond)
+	}
+	m.ObservePeer(time.Millisecond)
 	r := httptest.NewRequest("GET", "/metrics", nil)
 	r.Header.Set("Accept-Encoding", encoding)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, r)
 	return w.Body.String()
+}
+
+// kubeadm makes these on a control-plane node with an etcd of its own.
+func kubeadm() []view.Certificate {
+	var out []view.Certificate
+	for _, name := range []string{"apiserver", "apiserver-kubelet-client", "apiserver-etcd-client", "front-proxy-client", "ca", "front-proxy-ca", "etcd/ca", "etcd/server", "etcd/peer",
+		"etcd/healthcheck-client", "admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf", "kubelet.conf", "kubelet-client-current"} {
+		out = append(out, view.Certificate{File: "/etc/kubernetes/pki/" + name, NotAfter: time.Now().Add(time.Hour), CA: strings.HasSuffix(name, "ca")})
+	}
+	return out
+}
+
+func components() view.Components {
+	return view.Components{Etcd: &view.Etcd{HasLeader: true, IsLeader: true, DBSize: 64 << 20, DBQuota: 2 << 30, Fsync: 0.004}}
+}
+
+func roles() []string { return []string{view.RoleControlPlane, view.RoleBalancer} }
+
+// tasks are as many as a companion on such a node runs.
+func tasks() map[string]uint64 {
+	out := map[string]uint64{}
+	for i := range 30 {
+		out[fmt.Sprint("task ", i)] = 0
+	}
+	return out
 }
 
 // many makes as many of a list as are wanted, by repeating the first under names of their own.

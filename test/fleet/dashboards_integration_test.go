@@ -127,7 +127,7 @@ var faultsShown = map[Fault][]shown{
 	BalancerDead:     {{"vip", "HAProxy answers", "instance=node1 0"}},
 	CertificateEnded: {{"certificates", "Ended", "1"}, {"certificates", "Conditions", "0"}},
 	ConfigRefused:    {{"node", "Configuration", "0"}},
-	TaskPanics:       {{"node", "Restarts of the agent's tasks", "instance=node1 task=runtime >0"}},
+	TaskPanics:       {{"node", "Restarts of the agent's tasks", "instance=node1 >0"}},
 	RepairsUsedUp:    {{"node", "Repairs that are left", "action=restart-runtime instance=node1 0"}},
 	Maintenance:      {{"fleet", "Maintenance", "1"}, {"node", "Maintenance", "1"}},
 	Muted:            {{"node", "Mutes", "condition=StaticPods instance=node1 1"}},

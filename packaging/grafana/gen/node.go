@@ -29,9 +29,9 @@ func node() page {
 		each("CPU of the agent", "In cores.", "none", rate("process_cpu_seconds_total")),
 		each("Memory of the agent", "Resident set.", "bytes", of("process_resident_memory_bytes")),
 		each("Goroutines", "A number that only rises is a leak.", "none", of("go_goroutines")),
-		graph("Restarts of the agent's tasks", "A task that ended or panicked and was started again.", "none", query{"sum by (instance, task) (" + increase("nodeagent_task_restarts_total") + ")", "{{instance}} {{task}}"}),
+		graph("Restarts of the agent's tasks", "A task that ended or panicked and was started again; Conditions says which.", "none", query{"sum by (instance) (" + increase("nodeagent_task_restarts_total") + ")", "{{instance}}"}),
 		graph("Parts of a scrape", "How long each part of the metrics takes.", "s", query{"max by (instance, collector) (" + of("nodeagent_collector_duration_seconds") + ")", "{{instance}} {{collector}}"}),
-		graph("Answers of Kubernetes' components", "99th percentile of the time in which each answered the agent.", "s",
-			query{"histogram_quantile(0.99, sum by (le, instance, component) (" + rate("nodeagent_component_answer_seconds_bucket") + "))", "{{instance}} {{component}}"}),
+		graph("Answers of Kubernetes' components", "Mean time in which each answered the agent.", "s",
+			query{"sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_sum") + ") / sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_count") + ")", "{{instance}} {{component}}"}),
 	}}
 }
