@@ -31,7 +31,12 @@ func TestHelpFits(t *testing.T) {
 				t.Errorf("%s: %d characters: %s", c.CommandPath(), n, l)
 			}
 		}
+		seen := map[string]bool{}
 		for _, sub := range c.Commands() {
+			if seen[sub.Name()] {
+				t.Errorf("%s: %s is there twice", c.CommandPath(), sub.Name())
+			}
+			seen[sub.Name()] = true
 			walk(sub)
 		}
 	}

@@ -58,10 +58,8 @@ configuration is bad.`,
 		}
 		root.AddCommand(commands...)
 	}
-	in("look", newStatus(g), newDoctor(g), newPods(g), newNet(g), newVIP(g), newEvents(g), newCheck(g), newValidate(g))
-	in("act", newReload(g), newMute(g), newUnmute(g), newMaintenance(g), newRepair(g), newCanary(g), newSetup(g))
 	in("look", newStatus(g), newDoctor(g), newPods(g), newNet(g), newVIP(g), newEvents(g), newCollect(g), newCheck(g), newValidate(g))
-	in("act", newReload(g), newMute(g), newUnmute(g), newMaintenance(g), newRepair(g), newCanary(g))
+	in("act", newReload(g), newMute(g), newUnmute(g), newMaintenance(g), newRepair(g), newCanary(g), newSetup(g))
 	in("agent", newRun(g), newConfig(g), newDemo(), newVersion())
 	// Its own last line is too long for the longest commands.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), `Use "{{.CommandPath}} [command] --help" for more information about a command.`, `See "{{.CommandPath}} [command] --help" for one of them.`, 1))

@@ -55,9 +55,9 @@ func ports(places []component.Place, f kubelet.Facts) []certs.Port {
 		out = append(out, certs.Port{Component: p.Component, Address: p.Address, File: p.File, Client: p.Client, ClientKey: p.ClientKey, Path: p.Path})
 	}
 	if f.Running != nil {
-		for _, file := range []string{"/var/lib/kubelet/pki/kubelet-server-current.pem", "/var/lib/kubelet/pki/kubelet.crt"} { // the first is there with serverTLSBootstrap
+		for _, file := range f.Config.ServerCertificates {
 			if _, err := os.Stat(file); err == nil {
-				return append(out, certs.Port{Component: "kubelet", Address: "127.0.0.1:10250", File: file})
+				return append(out, certs.Port{Component: "kubelet", Address: f.Config.ServerAddress, File: file})
 			}
 		}
 	}

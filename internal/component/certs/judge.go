@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"nodeagent/internal/health"
@@ -77,6 +78,14 @@ func judgeFile(cfg Config, f file, cas []*x509.Certificate, now time.Time) (stat
 	c = decisive(f.bundle.certs)
 	state = judgeTime(cfg, c, now)
 	soon = judgeRenewal(cfg, c, now)
+	if ofKubelet(f.leaf()) {
+		if state.Reason == reasonExpired || state.Reason == reasonSoon {
+			state = health.Finding{Status: health.OK, Message: state.Message + "; kubelet made it for itself, and no apiserver verifies it", Evidence: state.Evidence}
+		}
+		if soon.Status == health.Failing {
+			soon.Reason = reasonOwn
+		}
+	}
 	if state.Status == health.OK {
 		if k := judgeKey(f, f.leaf().PublicKey); k.Status != health.OK {
 			state.Status, state.Reason, state.Message = k.Status, k.Reason, k.Message
@@ -86,6 +95,13 @@ func judgeFile(cfg Config, f file, cas []*x509.Certificate, now time.Time) (stat
 		}
 	}
 	return state, soon
+}
+
+// ofKubelet tells the certificate that a kubelet without serverTLSBootstrap makes for itself, for a year, and never again
+// (k8s.io/client-go/util/cert, GenerateSelfSignedCertKey). That it is over stops nothing.
+func ofKubelet(c *x509.Certificate) bool {
+	host, made, found := strings.Cut(c.Subject.CommonName, "@")
+	return found && strings.HasPrefix(c.Issuer.CommonName, host+"-ca@") && made != ""
 }
 
 // decisive is the certificate whose time counts. Of a bundle of CAs it is the one that lasts longest: while a CA is replaced the old one
@@ -108,6 +124,10 @@ func judgeTime(cfg Config, c *x509.Certificate, now time.Time) health.Finding {
 	switch {
 	case now.Before(c.NotBefore):
 		return health.Finding{Status: health.Failing, Reason: reasonNotYet, Message: "it is valid from " + c.NotBefore.UTC().Format(time.RFC3339) + " on", Evidence: evidence}
+	case left <= 0 && c.IsCA:
+		return health.Finding{Status: health.Failing, Reason: reasonExpiredCA, Message: "this CA expired " + span(-left) + " ago: nothing that it signed is valid any more", Evidence: evidence}
+	case left < alarm && c.IsCA:
+		return health.Finding{Status: health.Failing, Reason: reasonRenewCA, Message: "this CA expires in " + span(left), Evidence: evidence}
 	case left <= 0:
 		return health.Finding{Status: health.Failing, Reason: reasonExpired, Message: "it expired " + span(-left) + " ago", Evidence: evidence}
 	case left < alarm:

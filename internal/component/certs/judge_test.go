@@ -1,7 +1,17 @@
 package certs
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,6 +95,51 @@ func TestCertificates(t *testing.T) {
 		{"a file in a kubeconfig that is gone", func(n *node) { n.write("x.conf", "users: [{user: {client-certificate: gone.crt}}]") }, "x.conf failing/Damaged", ""},
 		{"a folder that is none", func(n *node) { os.RemoveAll(n.path("kubelet")); n.write("kubelet", "x") }, "kubelet unknown/Unreadable", "kubelet unknown/Unreadable"},
 		{"a file that is none", func(n *node) { os.Mkdir(n.path("d.conf"), 0o755); os.Symlink(n.path("d.conf"), n.path("pki/x.crt")) }, "pki/x.crt unknown/Unreadable", ""},
+		{"a link to nothing", func(n *node) {
+			os.Remove(n.path("kubelet/kubelet-client-current.pem"))
+			os.Symlink("kubelet-client-2021-01-01-00-00-00.pem", n.path("kubelet/kubelet-client-current.pem"))
+		}, "kubelet/kubelet-client-current.pem failing/Damaged", ""},
+		{"a link to the newest", func(n *node) {
+			os.Rename(n.path("kubelet/kubelet-client-current.pem"), n.path("kubelet/kubelet-client-2021-01-01-00-00-00.pem"))
+			os.Symlink("kubelet-client-2021-01-01-00-00-00.pem", n.path("kubelet/kubelet-client-current.pem"))
+		}, "", ""},
+		{"a rotated certificate elsewhere", func(n *node) {
+			k := n.leaf("system:node:node1", -day)
+			n.write("elsewhere/kubelet-client-current.pem", k.crt()+k.keyPEM(n.t))
+			n.write("kubelet.conf", "users: [{user: {client-certificate: elsewhere/kubelet-client-current.pem, client-key: elsewhere/kubelet-client-current.pem}}]")
+		}, "kubelet.conf failing/Expired", "kubelet.conf failing/ExpiresSoon"},
+		{"10 MB", func(n *node) { n.write("pki/x.crt", strings.Repeat("x", 10<<20)) }, "pki/x.crt unknown/Unreadable", ""},
+		{"the CA is over", func(n *node) {
+			n.write("pki/etcd/ca.crt", issue(n.t, "another", true, nil, n.now.Add(-9*year), n.now.Add(-day)).crt())
+			os.Remove(n.path("pki/etcd/ca.key"))
+		}, "pki/etcd/ca.crt failing/CAExpired", "pki/etcd/ca.crt failing/CAExpiresSoon"},
+		{"the CA is nearly over", func(n *node) {
+			n.write("pki/etcd/ca.crt", issue(n.t, "another", true, nil, n.now.Add(-9*year), n.now.Add(day)).crt())
+			os.Remove(n.path("pki/etcd/ca.key"))
+		}, "pki/etcd/ca.crt failing/CAExpiresSoon", "pki/etcd/ca.crt failing/CAExpiresSoon"},
+		{"external etcd", func(n *node) {
+			other := issue(n.t, "etcd-of-elsewhere", true, nil, n.now.Add(-day), n.now.Add(9*year))
+			os.RemoveAll(n.path("pki/etcd"))
+			n.write("pki/etcd/ca.crt", other.crt())
+			n.pair("pki/apiserver-etcd-client", issue(n.t, "client", false, other, n.now.Add(-day), n.now.Add(year-day)))
+		}, "", ""},
+		{"a chain whose middle ends first", func(n *node) {
+			middle := issue(n.t, "middle", true, n.ca, n.now.Add(-year), n.now.Add(3*day))
+			leaf := issue(n.t, "kube-apiserver", false, middle, n.now.Add(-day), n.now.Add(year-day))
+			n.pair("pki/apiserver", leaf)
+			n.write("pki/apiserver.crt", leaf.crt()+middle.crt())
+		}, "pki/apiserver.crt failing/CAExpiresSoon", "pki/apiserver.crt failing/CAExpiresSoon"},
+		{"kubelet's own, over", func(n *node) {
+			ca := issue(n.t, "node1-ca@1700000000", true, nil, n.now.Add(-2*year), n.now.Add(-day))
+			own := issue(n.t, "node1@1700000000", false, ca, n.now.Add(-2*year), n.now.Add(-day))
+			n.pair("kubelet/kubelet", own)
+			n.write("kubelet/kubelet.crt", own.crt()+ca.crt())
+		}, "", "kubelet/kubelet.crt failing/KubeletsOwn"},
+		{"kubelet's own, left behind", func(n *node) {
+			n.pair("kubelet/kubelet", n.leaf("node1", -day))
+			k := n.leaf("system:node:node1", year-day)
+			n.write("kubelet/kubelet-server-current.pem", k.crt()+k.keyPEM(n.t))
+		}, "", ""},
 		{"no Kubernetes", func(n *node) {
 			for _, p := range []string{"pki", "kubelet", "admin.conf", "kubelet.conf"} {
 				os.RemoveAll(n.path(p))
@@ -100,6 +155,64 @@ func TestCertificates(t *testing.T) {
 			}
 			if soon != tt.soon {
 				t.Errorf("soon %q, want %q", soon, tt.soon)
+			}
+		})
+	}
+}
+
+// TestKindsOfKeys: a pair of each kind and form of key is a pair, and one of another kind is none.
+func TestKindsOfKeys(t *testing.T) {
+	ec, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	pkcs8 := func(k any) string {
+		der, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return block("PRIVATE KEY", der)
+	}
+	sec1, err := x509.MarshalECPrivateKey(ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		key  crypto.Signer
+		text string
+	}{
+		"EC":                        {ec, block("EC PRIVATE KEY", sec1)},
+		"EC behind its parameters":  {ec, block("EC PARAMETERS", []byte{6, 5, 43, 129, 4, 0, 34}) + block("EC PRIVATE KEY", sec1)},
+		"EC in PKCS#8":              {ec, pkcs8(ec)},
+		"Ed25519":                   {ed, pkcs8(ed)},
+		"RSA in PKCS#1":             {rs, block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rs))},
+		"RSA in PKCS#8, with words": {rs, "Bag Attributes\n    friendlyName: x\n" + pkcs8(rs)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(5), Subject: pkix.Name{CommonName: "kube-apiserver"}, NotBefore: n.now.Add(-day), NotAfter: n.now.Add(year)}, n.ca.cert, c.key.Public(), n.ca.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.write("pki/apiserver.crt", block("CERTIFICATE", der))
+			n.write("pki/apiserver.key", c.text)
+			if state, _, _ := n.judge(); state != "" {
+				t.Errorf("a pair: %q", state)
+			}
+			n.write("pki/apiserver.key", n.leaf("x", year).keyPEM(t))
+			if state, _, _ := n.judge(); state != "pki/apiserver.crt failing/KeyMismatch" {
+				t.Errorf("another's key: %q", state)
 			}
 		})
 	}

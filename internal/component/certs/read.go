@@ -55,7 +55,7 @@ func readAll(cfg Config) ([]file, map[string]error) {
 		}
 	}
 	for _, path := range kubeconfigs(cfg, faults) {
-		if f, ok := readKubeconfig(path); ok {
+		if f, ok := readKubeconfig(cfg, path); ok {
 			out = append(out, f)
 		}
 	}
@@ -87,6 +87,8 @@ func readFile(folder, name string, names []string) (file, bool) {
 	path := filepath.Join(folder, name)
 	f := file{path: path}
 	switch {
+	case ext == ".crt" && base == "kubelet" && slices.Contains(names, "kubelet-server-current.pem"):
+		return file{}, false // left behind: it serves the one that the cluster signed
 	case ext == ".crt":
 		if slices.Contains(names, base+".key") {
 			f.paired = true
@@ -131,7 +133,7 @@ func kubeconfigs(cfg Config, faults map[string]error) []string {
 
 // readKubeconfig reads the certificate of a kubeconfig's user. One that names a file which is looked at anyway, as kubelet.conf does, and
 // one without a certificate, is none of ours.
-func readKubeconfig(path string) (file, bool) {
+func readKubeconfig(cfg Config, path string) (file, bool) {
 	f := file{path: path, kubeconfig: true, modified: modified(path)}
 	text, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +148,7 @@ func readKubeconfig(path string) (file, bool) {
 	case err != nil:
 		f.err = fmt.Errorf("%s: %w", path, err)
 		return f, true
-	case strings.HasSuffix(e.certificateFile, "-current.pem") || e.certificate == nil && e.certificateFile == "":
+	case strings.HasSuffix(e.certificateFile, "-current.pem") && slices.Contains(cfg.Folders, filepath.Dir(e.certificateFile)) || e.certificate == nil && e.certificateFile == "":
 		return file{}, false
 	case e.certificate != nil:
 		f.bundle, f.err = parse(path, e.certificate)

@@ -67,7 +67,7 @@ var blockers = map[string][]string{
 	"Inotify":      {"UsedUp"},
 	"Kernel":       {"Setting", "ModuleMissing", "ModulesGone"},
 	"Swap":         {"SwapOn"},
-	"Certificates": {"Expired", "NotYetValid", "KeyMismatch", "WrongCA", "Damaged"},
+	"Certificates": {"Expired", "CAExpired", "NotYetValid", "KeyMismatch", "WrongCA", "Damaged"},
 	"PauseImage":   {"Missing", "NotFound"},
 }
 

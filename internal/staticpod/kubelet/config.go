@@ -1,9 +1,11 @@
 package kubelet
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +28,8 @@ type Config struct {
 	ClusterDNS               []string
 	PodLogsDir               string
 	HealthzAddress           string            // host:port; empty: switched off
+	ServerAddress            string            // host:port of its API, over TLS
+	ServerCertificates       []string          // files of which the first that is there is what it serves
 	FailSwapOn               bool              // it does not start on a node with swap
 	ProtectKernelDefaults    bool              // it does not start where the kernel's settings are not its own
 	FailCgroupV1             bool              // it was told not to start on cgroup v1; since 1.35 that is its default, which shows nowhere
@@ -46,6 +50,9 @@ type fileConfig struct {
 	PodLogsDir               *string         `json:"podLogsDir"`
 	HealthzPort              *int            `json:"healthzPort"`
 	HealthzBindAddress       *string         `json:"healthzBindAddress"`
+	Address                  *string         `json:"address"`
+	Port                     *int            `json:"port"`
+	TLSCertFile              *string         `json:"tlsCertFile"`
 	FailSwapOn               *bool           `json:"failSwapOn"`
 	ProtectKernelDefaults    *bool           `json:"protectKernelDefaults"`
 	FailCgroupV1             *bool           `json:"failCgroupV1"`
@@ -58,7 +65,7 @@ type fileConfig struct {
 // config reads kubelet's settings: flags, drop-ins, file, defaults.
 func (h *host) config(fl flags, flagSource string, dist *distribution, installed bool) Config {
 	c := Config{Sources: map[string]string{}}
-	raw := values{"staticPodPath": "", "healthzPort": "10248", "healthzBindAddress": "127.0.0.1", "failSwapOn": "true"}
+	raw := values{"staticPodPath": "", "healthzPort": "10248", "healthzBindAddress": "127.0.0.1", "failSwapOn": "true", "address": "0.0.0.0", "port": "10250"}
 	gates := map[string]bool{}
 	read := false
 	apply := func(path string) bool {
@@ -75,6 +82,9 @@ func (h *host) config(fl flags, flagSource string, dist *distribution, installed
 			}
 			if wrong.Field == "healthzPort" { // its zero means switched off
 				fc.HealthzPort = nil
+			}
+			if wrong.Field == "port" {
+				fc.Port = nil
 			}
 		}
 		read = true
@@ -110,6 +120,7 @@ func (h *host) config(fl flags, flagSource string, dist *distribution, installed
 		"pod-manifest-path": "staticPodPath", "container-runtime-endpoint": "containerRuntimeEndpoint",
 		"file-check-frequency": "fileCheckFrequency", "sync-frequency": "syncFrequency", "cgroup-driver": "cgroupDriver",
 		"cluster-dns": "clusterDNS", "healthz-port": "healthzPort", "healthz-bind-address": "healthzBindAddress",
+		"address": "address", "port": "port", "tls-cert-file": "tlsCertFile",
 		"fail-swap-on": "failSwapOn", "protect-kernel-defaults": "protectKernelDefaults",
 	} {
 		if v, ok := fl[flag]; ok {
@@ -118,6 +129,7 @@ func (h *host) config(fl flags, flagSource string, dist *distribution, installed
 		}
 	}
 	h.resolve(&c, raw, gates)
+	c.ServerCertificates = serverCertificates(fl, raw)
 	if c.StaticPodPath == "" && c.Sources["staticPodPath"] == "" {
 		switch {
 		case dist != nil && dist.manifests != "":
@@ -178,25 +190,41 @@ func (h *host) resolve(c *Config, raw values, gates map[string]bool) {
 		c.PodLogsDir = "/var/log/pods"
 	}
 	c.FailSwapOn, c.ProtectKernelDefaults, c.FailCgroupV1 = isTrue(raw["failSwapOn"]), isTrue(raw["protectKernelDefaults"]), isTrue(raw["failCgroupV1"])
-	port, err := strconv.Atoi(raw["healthzPort"])
-	switch {
-	case err != nil || port < 0 || port > 65535:
-		h.problem("%s: healthzPort is %q, which is no port; 10248 is assumed", c.Sources["healthzPort"], raw["healthzPort"])
-		port = 10248
-		fallthrough
-	case port > 0:
-		addr := raw["healthzBindAddress"]
-		switch addr {
-		case "", "0.0.0.0":
-			addr = "127.0.0.1"
-		case "::":
-			addr = "::1"
-		}
-		if strings.Contains(addr, ":") {
-			addr = "[" + addr + "]"
-		}
-		c.HealthzAddress = fmt.Sprintf("%s:%d", addr, port)
+	c.HealthzAddress = h.address(c, raw, "healthzPort", "healthzBindAddress", 10248)
+	c.ServerAddress = h.address(c, raw, "port", "address", 10250)
+}
+
+// address is where a port of kubelet's is reached on this node; empty: it is switched off.
+func (h *host) address(c *Config, raw values, portKey, bindKey string, byDefault int) string {
+	port, err := strconv.Atoi(raw[portKey])
+	if err != nil || port < 0 || port > 65535 {
+		h.problem("%s: %s is %q, which is no port; %d is assumed", c.Sources[portKey], portKey, raw[portKey], byDefault)
+		port = byDefault
 	}
+	host := raw[bindKey]
+	switch {
+	case port == 0:
+		return ""
+	case host == "", host == "0.0.0.0":
+		host = "127.0.0.1"
+	case host == "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// certDir is where kubelet keeps its certificates.
+func certDir(fl flags) string {
+	return cmp.Or(fl["cert-dir"], cmp.Or(fl["root-dir"], "/var/lib/kubelet")+"/pki")
+}
+
+// serverCertificates are the files that it may serve: the named one, else the one that the cluster signed (serverTLSBootstrap), else its own.
+func serverCertificates(fl flags, raw values) []string {
+	if file := raw["tlsCertFile"]; file != "" {
+		return []string{file}
+	}
+	dir := certDir(fl)
+	return []string{dir + "/kubelet-server-current.pem", dir + "/kubelet.crt"}
 }
 
 // confFiles are the *.conf files below a folder in the order in which kubelet merges them: a walk in lexical order

@@ -13,7 +13,7 @@ var switches = []string{"fail-swap-on", "protect-kernel-defaults"}
 var wanted = []string{
 	"config", "config-dir", "hostname-override", "pod-manifest-path", "container-runtime-endpoint",
 	"file-check-frequency", "sync-frequency", "cgroup-driver", "cluster-dns", "healthz-port", "healthz-bind-address",
-	"kubeconfig", "bootstrap-kubeconfig", "cert-dir", "root-dir",
+	"kubeconfig", "bootstrap-kubeconfig", "cert-dir", "root-dir", "address", "port", "tls-cert-file",
 }
 
 // flags is a parsed command line: the last value of each wanted flag. Nil is none.

@@ -23,15 +23,7 @@ func (h *host) nodeName(fl flags, source string) (string, string) {
 		}
 		return n, source + " --hostname-override"
 	}
-	dir := fl["cert-dir"]
-	if dir == "" {
-		root := fl["root-dir"]
-		if root == "" {
-			root = "/var/lib/kubelet"
-		}
-		dir = root + "/pki"
-	}
-	if path := dir + "/kubelet-client-current.pem"; h.exists(path) {
+	if path := certDir(fl) + "/kubelet-client-current.pem"; h.exists(path) {
 		if b, ok := h.read(path); ok {
 			if n := commonName(b); n != "" {
 				return clean(n), "certificate " + path

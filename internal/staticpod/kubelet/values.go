@@ -22,6 +22,8 @@ func (v values) file(fc fileConfig, path string, sources map[string]string) {
 	set("cgroupDriver", fc.CgroupDriver)
 	set("podLogsDir", fc.PodLogsDir)
 	set("healthzBindAddress", fc.HealthzBindAddress)
+	set("address", fc.Address)
+	set("tlsCertFile", fc.TLSCertFile)
 	set("crashLoopBackOff.maxContainerRestartPeriod", fc.CrashLoopBackOff.MaxContainerRestartPeriod)
 	for key, p := range map[string]*bool{"failSwapOn": fc.FailSwapOn, "protectKernelDefaults": fc.ProtectKernelDefaults, "failCgroupV1": fc.FailCgroupV1} {
 		if p != nil {
@@ -35,6 +37,10 @@ func (v values) file(fc fileConfig, path string, sources map[string]string) {
 	if fc.HealthzPort != nil {
 		port := strconv.Itoa(*fc.HealthzPort)
 		set("healthzPort", &port)
+	}
+	if fc.Port != nil && *fc.Port != 0 { // kubelet reads 0 as not set
+		port := strconv.Itoa(*fc.Port)
+		set("port", &port)
 	}
 }
 
