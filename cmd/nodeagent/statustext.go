@@ -19,6 +19,11 @@ const (
 
 // statusText is the whole node for people: one line, the conditions, the pods, the mutes.
 func statusText(s view.Status, now time.Time, width int, p painter) string {
+	return statusTextAnd(s, "", now, width, p)
+}
+
+// statusTextAnd has a line more below the conditions.
+func statusTextAnd(s view.Status, more string, now time.Time, width int, p painter) string {
 	var b strings.Builder
 	b.WriteString(headline(s, now, width, p) + "\n")
 	if s.Maintenance != nil {
@@ -27,7 +32,12 @@ func statusText(s view.Status, now time.Time, width int, p painter) string {
 		}
 	}
 	b.WriteString("\n")
-	b.WriteString(conditionTable(s.Conditions, now, width, p))
+	if len(s.Conditions) > 0 || more == "" {
+		b.WriteString(conditionTable(s.Conditions, now, width, p))
+	}
+	if more != "" {
+		b.WriteString(p.paint(toneMuted, more) + "\n")
+	}
 	if s.Mode != "off" {
 		b.WriteString("\n" + podTable(s.Pods, now, width, p, false))
 	}
@@ -112,7 +122,7 @@ func alike(all []finding) []finding {
 	names := map[string][]string{}
 	at := map[string]int{}
 	for _, f := range all {
-		if f.subject != "" || len(f.say) == 0 || f.shown != "unknown" && f.shown != "absent" {
+		if f.subject != "" || f.detail == "" && len(f.say) == 0 || f.shown != "unknown" && f.shown != "absent" {
 			out = append(out, f)
 			continue
 		}

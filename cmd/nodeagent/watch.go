@@ -229,10 +229,11 @@ type redraw struct {
 	last  *view.Status
 }
 
-// Sequences of xterm, which every terminal of today knows: the other screen, the cursor, home, and erase to the end of line or screen.
+// Sequences of xterm, which every terminal of today knows: the other screen, the cursor, lines that do not
+// go on in the next, home, and erase to the end of line or screen.
 const (
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
+	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	home        = "\x1b[H"
 	eraseLine   = "\x1b[K"
 	eraseBelow  = "\x1b[J"
@@ -265,13 +266,52 @@ func (r *redraw) draw(notice string) error {
 	}
 	if r.last != nil {
 		text := statusText(*r.last, now(), s.width, s.painter)
-		if strings.Count(b.String()+text, "\n") > s.height {
-			text = statusText(brief(*r.last), now(), s.width, s.painter)
+		if short, more := folded(*r.last); strings.Count(b.String()+text, "\n") > s.height {
+			text = statusTextAnd(short, more, now(), s.width, s.painter)
+			if strings.Count(b.String()+text, "\n") > s.height {
+				text = statusTextAnd(brief(short), more, now(), s.width, s.painter)
+			}
 		}
 		b.WriteString(text)
 	}
 	_, err := io.WriteString(s, frame(b.String(), s.height))
 	return err
+}
+
+// folded is a status without the conditions of which nothing is to be said, and a line that counts them: what fails, what to do about it and the
+// pods go before in a window that has no room for all.
+func folded(s view.Status) (short view.Status, more string) {
+	var ok, absent, off int
+	all := s.Conditions
+	s.Conditions = nil
+	for _, c := range all {
+		switch {
+		case c.Disabled:
+			off++
+		case slices.ContainsFunc(c.Subjects, func(x view.Subject) bool { return x.Status != "ok" && x.Status != "absent" }) || c.Status != "ok" && c.Status != "absent":
+			s.Conditions = append(s.Conditions, c)
+		case c.Status == "ok":
+			ok++
+		default:
+			absent++
+		}
+	}
+	var parts []string
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{ok, "ok"}, {absent, "absent on this node"}, {off, "off"}} {
+		if x.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	if len(parts) > 0 {
+		more = "and " + strings.Join(parts, ", ")
+		if len(s.Conditions) == 0 {
+			more = "conditions: " + strings.Join(parts, ", ")
+		}
+	}
+	return s, more
 }
 
 // brief is a status without its sentences, for a window that has no room for them: one line a condition and pod.
