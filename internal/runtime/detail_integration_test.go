@@ -160,56 +160,58 @@ func TestRealCNIFolderReplaced(t *testing.T) {
 
 // An OCI runtime that does not come back: seen in its operation, and where its binary is new in --version.
 func TestRealHungOCIRuntime(t *testing.T) {
-	dir := t.TempDir()
-	flag, path := filepath.Join(dir, "sleep"), filepath.Join(dir, "sleepyrunc")
-	text := "#!/bin/sh\nif [ -e " + flag + " ]; then exec sleep 1000; fi\nexec runc \"$@\"\n"
-	// The sleeping shell must stay one, or its name and arguments are sleep's.
-	text = strings.Replace(text, "exec sleep 1000", "sleep 1000; exit 1", 1)
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	l := labtest.Start(t, lab.Options{Handlers: []string{"sleepyrunc"}})
-	const image = "lab.invalid/sleeper:1"
-	if err := l.Import(t.Context(), l.WorkloadImage(image, "sleep")); err != nil {
-		t.Fatal(err)
-	}
-	cfg := eager(l)
-	cfg.ProbeTimeout = time.Second
-	r := start(t, cfg, Hooks{})
-	r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
+	everyContainerd(t, func(t *testing.T, binary string) {
+		dir := t.TempDir()
+		flag, path := filepath.Join(dir, "sleep"), filepath.Join(dir, "sleepyrunc")
+		text := "#!/bin/sh\nif [ -e " + flag + " ]; then exec sleep 1000; fi\nexec runc \"$@\"\n"
+		// The sleeping shell must stay one, or its name and arguments are sleep's.
+		text = strings.Replace(text, "exec sleep 1000", "sleep 1000; exit 1", 1)
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		l := labtest.Start(t, lab.Options{Containerd: binary, Handlers: []string{"sleepyrunc"}})
+		const image = "lab.invalid/sleeper:1"
+		if err := l.Import(t.Context(), l.WorkloadImage(image, "sleep")); err != nil {
+			t.Fatal(err)
+		}
+		cfg := eager(l)
+		cfg.ProbeTimeout = time.Second
+		r := start(t, cfg, Hooks{})
+		r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
 
-	if err := os.WriteFile(flag, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		_, _, _, err := labtest.RunPod(t.Context(), l, labtest.Pod{Name: "p", Image: image, HostNetwork: true})
-		ended <- err
-	}()
-	r.awaitOf(OCIRuntimes, "sleepyrunc", "failing/Hung")
-	if err := os.Remove(flag); err != nil {
-		t.Fatal(err)
-	}
-	killSleepers(t, path)
-	if err := receive(t, ended, "end of the start"); err == nil {
-		t.Error("a sandbox whose runtime was killed started")
-	}
-	killSleepers(t, path) // what containerd ran to clean up
-	r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
+		if err := os.WriteFile(flag, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, _, _, err := labtest.RunPod(t.Context(), l, labtest.Pod{Name: "p", Image: image, HostNetwork: true})
+			ended <- err
+		}()
+		r.awaitOf(OCIRuntimes, "sleepyrunc", "failing/Hung")
+		if err := os.Remove(flag); err != nil {
+			t.Fatal(err)
+		}
+		killSleepers(t, path)
+		if err := receive(t, ended, "end of the start"); err == nil {
+			t.Error("a sandbox whose runtime was killed started")
+		}
+		killSleepers(t, path) // what containerd ran to clean up
+		r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
 
-	if err := os.WriteFile(flag, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	if err := os.Chtimes(path, now, now); err != nil { // as an upgrade does
-		t.Fatal(err)
-	}
-	r.awaitOf(OCIRuntimes, "sleepyrunc", "failing/Hung")
-	if err := os.Remove(flag); err != nil {
-		t.Fatal(err)
-	}
-	r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
+		if err := os.WriteFile(flag, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		if err := os.Chtimes(path, now, now); err != nil { // as an upgrade does
+			t.Fatal(err)
+		}
+		r.awaitOf(OCIRuntimes, "sleepyrunc", "failing/Hung")
+		if err := os.Remove(flag); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitOf(OCIRuntimes, "sleepyrunc", "ok")
+	})
 }
 
 // killSleepers ends the script and what it waits for, and no other process.
