@@ -35,6 +35,7 @@ type container struct {
 	gone      bool        // the process ended; the runtime may not know yet
 	end       exit        // how it ended, if gone
 	vanished  bool        // the runtime missed the end and never learns of it by itself
+	lost      bool        // and no stop teaches it either
 	selfTimer *time.Timer // the entrypoint's own end
 	termTimer *time.Timer // the end after a TERM
 	termed    bool        // the runtime sent the stop signal
@@ -231,7 +232,7 @@ func (s *Server) setExitedLocked(c *container, e exit) {
 	c.exit = e
 	c.finished = e.at.UnixNano()
 	c.pid = 0
-	c.vanished = false
+	c.vanished, c.lost = false, false
 	c.stopTimers()
 	close(c.done)
 	if c.started != 0 {

@@ -31,7 +31,7 @@ func (s *Server) StopContainer(ctx context.Context, r *cri.StopContainerRequest)
 // stop ends a running container and waits until the runtime knows it.
 func (s *Server) stop(ctx context.Context, c *container, grace time.Duration) error {
 	s.mu.Lock()
-	running := c.state == cri.ContainerState_CONTAINER_RUNNING
+	running := c.state == cri.ContainerState_CONTAINER_RUNNING && !c.lost
 	if running && c.vanished { // the signal meets no process, which ends the runtime's mistake
 		s.setExitedLocked(c, c.end)
 		running = false

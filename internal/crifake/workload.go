@@ -59,7 +59,8 @@ type Container struct {
 	Namespace, Pod, Name string
 	Attempt              uint32
 	State                cri.ContainerState
-	Pid                  int // 0 unless running
+	Pid                  int  // 0 unless running
+	Lost                 bool // its process has ended, and nothing but a restart teaches the runtime so: see Lose
 	ExitCode             int32
 	Reason               string // of the exit
 	Created              time.Time
@@ -148,6 +149,19 @@ func (s *Server) Vanish(target string) error {
 	return nil
 }
 
+// Lose is Vanish where no stop ends the mistake either: the runtime has no task of the container any more, so that StopContainer answers at
+// once and changes nothing, and a removal is refused, as containerd does (stopContainer in its container_stop.go). A restart puts it right.
+func (s *Server) Lose(target string) error {
+	c, err := s.runningTarget(target)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	c.lost = true
+	s.mu.Unlock()
+	return s.Vanish(c.id)
+}
+
 // KillSandbox ends the pause process of a pod's newest ready sandbox: NOTREADY, its containers go on.
 func (s *Server) KillSandbox(pod string) error {
 	for _, v := range slices.Backward(s.Sandboxes(pod)) {
@@ -201,7 +215,7 @@ func (c *container) view() Container {
 	v := Container{
 		ID: c.id, SandboxID: c.sandbox.id, Namespace: m.GetNamespace(), Pod: m.GetName(),
 		Name: c.config.GetMetadata().GetName(), Attempt: c.config.GetMetadata().GetAttempt(),
-		State: c.state, Pid: c.pid, Created: time.Unix(0, c.created), LogPath: c.logPath, Config: c.config,
+		State: c.state, Pid: c.pid, Lost: c.lost, Created: time.Unix(0, c.created), LogPath: c.logPath, Config: c.config,
 	}
 	if c.started != 0 {
 		v.Started = time.Unix(0, c.started)

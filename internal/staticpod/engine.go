@@ -92,6 +92,7 @@ type pod struct {
 	statuses map[string]Container // by container id: what does not change any more in its state
 	addrs    map[string]string    // sandbox id -> ip
 	gone     map[string]time.Time // container id -> when its process was seen to be gone
+	lost     map[string]bool      // ids of those that a stop was of no use to: the runtime goes on calling them running
 	last     *reading             // of a full reading, to be used once
 	stirred  uint64               // Pods.stirs when something last happened to it
 	version  int                  // counts the changes of memory
@@ -209,7 +210,7 @@ func (p *Pods) pod(key string) *pod {
 	x := p.pods[key]
 	if x == nil {
 		x = &pod{key: key, ops: map[Slot]Action{}, failures: map[Slot]Failure{}, fresh: map[string]bool{}, statuses: map[string]Container{},
-			addrs: map[string]string{}, gone: map[string]time.Time{}, ooms: map[string]int{}, since: time.Now(), refresh: true}
+			addrs: map[string]string{}, gone: map[string]time.Time{}, lost: map[string]bool{}, ooms: map[string]int{}, since: time.Now(), refresh: true}
 		p.pods[key] = x
 	}
 	return x

@@ -9,6 +9,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// errStillRunning says that the runtime called a stop done and goes on calling the container running: it has lost the container's task. It is
+// an error so that it is not asked again at once, for ever.
+var errStillRunning = errors.New("the runtime called it stopped, and goes on calling it running")
+
 func isNotFound(err error) bool { return err != nil && status.Code(err) == codes.NotFound }
 
 // isInDoubt reports whether a mutation that failed may have happened all the same: only the next reading tells.

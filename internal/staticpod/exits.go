@@ -15,7 +15,7 @@ import (
 // exitWatcher is a task that calls back when a watched container's process has ended. *exits is the one; tests have their own.
 type exitWatcher interface {
 	Task
-	watch(containerID string, pid int)
+	watch(containerID string, pid int, started time.Time)
 	close()
 }
 
@@ -45,9 +45,9 @@ func newExits(fn func(string)) (*exits, error) {
 	return &exits{fn: fn, epoll: os.NewFile(uintptr(fd), "epoll of pidfds"), fd: fd, ready: make(chan struct{}), fds: map[int32]string{}, ids: map[string]int32{}}, nil
 }
 
-// watch begins to watch a container's process. Where the kernel has no pidfds (before 5.3), or the process belongs to no such container
-// any more, nothing is watched: the runtime's events and the resync remain.
-func (e *exits) watch(id string, pid int) {
+// watch begins to watch the process of a container that was started at the given time. Where the kernel has no pidfds (before 5.3), or it
+// can't be told whose process it is, nothing is watched: the runtime's events and the resync remain.
+func (e *exits) watch(id string, pid int, started time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ok := e.ids[id]; ok {
@@ -61,8 +61,16 @@ func (e *exits) watch(id string, pid int) {
 	if err != nil {
 		return
 	}
-	if !pidOfContainer(pid, id) {
+	if ended(pidfd) { // a zombie, whosever: on cgroup v1 it is in no container's cgroup any more
 		unix.Close(pidfd)
+		go e.fn(id)
+		return
+	}
+	if owner := ownerOf(pid, id, started); owner != its {
+		unix.Close(pidfd)
+		if owner == another {
+			go e.fn(id)
+		}
 		return
 	}
 	if err := unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, pidfd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(pidfd)}); err != nil {
@@ -70,6 +78,12 @@ func (e *exits) watch(id string, pid int) {
 		return
 	}
 	e.fds[int32(pidfd)], e.ids[id] = id, int32(pidfd)
+}
+
+// ended reports whether the process has ended, all of its threads.
+func ended(pidfd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+	return err == nil && n > 0
 }
 
 // close gives everything back; Run must not run.

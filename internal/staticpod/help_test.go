@@ -144,12 +144,12 @@ func (e *noPidfds) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
-func (e *noPidfds) Ready() <-chan struct{} { return e.ready }
-func (e *noPidfds) Beat() time.Time        { return time.Now() }
-func (e *noPidfds) Bound() time.Duration   { return time.Minute }
-func (e *noPidfds) String() string         { return "no pidfds" }
-func (e *noPidfds) watch(string, int)      {}
-func (e *noPidfds) close()                 {}
+func (e *noPidfds) Ready() <-chan struct{}       { return e.ready }
+func (e *noPidfds) Beat() time.Time              { return time.Now() }
+func (e *noPidfds) Bound() time.Duration         { return time.Minute }
+func (e *noPidfds) String() string               { return "no pidfds" }
+func (e *noPidfds) watch(string, int, time.Time) {}
+func (e *noPidfds) close()                       {}
 
 // mortal is a store of a process that can be killed: it writes nothing any more then.
 type mortal struct {
@@ -225,7 +225,7 @@ func (n *node) nothingTwice(after string) {
 	seen := map[string]string{}
 	for _, c := range n.rt.Containers("") {
 		key := c.Namespace + "/" + c.Pod + "/" + c.Name
-		if c.State != cri.ContainerState_CONTAINER_RUNNING {
+		if c.State != cri.ContainerState_CONTAINER_RUNNING || c.Lost {
 			continue
 		}
 		if other, twice := seen[key]; twice {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -47,10 +46,4 @@ func hostIP() string {
 		}
 	}
 	return ""
-}
-
-// pidOfContainer reports whether a process still belongs to the container, as far as its cgroup tells: a pid may be another's by now.
-func pidOfContainer(pid int, id string) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
-	return err == nil && strings.Contains(string(b), id)
 }

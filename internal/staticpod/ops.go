@@ -2,6 +2,7 @@ package staticpod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,6 +72,9 @@ func (p *Pods) finished(o opContext, a Action, err error, took time.Duration) {
 		f.Count++
 		f.Error, f.NotBefore = clip(err.Error()), time.Now().Add(opBackoff.Jittered(f.Count-1))
 		x.failures[a.Slot] = f
+	}
+	if a.Stale && (errors.Is(err, errStillRunning) || isInDoubt(err)) {
+		x.lost[a.ID] = true // unless the runtime calls it exited by now
 	}
 	if isNoImage(err) {
 		p.images.lost(a.Image)

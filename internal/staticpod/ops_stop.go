@@ -21,7 +21,11 @@ import (
 // short; what is left of the grace is on disk and taken up by the next one.
 func (p *Pods) stopContainer(o opContext, a Action) error {
 	by := time.Now().Add(a.Grace)
-	ctx, cancel := context.WithDeadline(p.opsCtx, by.Add(30*time.Second))
+	patience := 30 * time.Second
+	if a.Stale { // nothing has to end: the runtime agrees at once, or not at all
+		patience = 10 * time.Second
+	}
+	ctx, cancel := context.WithDeadline(p.opsCtx, by.Add(patience))
 	defer cancel()
 	reason, why := "Stopping", "being stopped"
 	if a.Why != "" {
@@ -38,6 +42,10 @@ func (p *Pods) stopContainer(o opContext, a Action) error {
 	seconds := int64(math.Ceil(max(time.Until(by), minGrace).Seconds()))
 	if _, err := p.d.CRI.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: a.ID, Timeout: seconds}); err != nil && !isNotFound(err) {
 		return fmt.Errorf("stop container: %w", err)
+	}
+	r, err := p.d.CRI.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: a.ID})
+	if err == nil && r.GetStatus().GetState() == cri.ContainerState_CONTAINER_RUNNING {
+		return fmt.Errorf("stop container: %w", errStillRunning)
 	}
 	return nil
 }

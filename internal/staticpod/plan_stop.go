@@ -99,7 +99,8 @@ func (p *planner) alive(c Container, sandboxes []Sandbox) bool {
 // leaves such a container for ever (containerd#12600, containerd#5708).
 const staleAfter = 10 * time.Second
 
-// stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it.
+// stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it: where the runtime then still
+// calls it running, it is taken for exited (Container.deem).
 func (p *planner) stale(slot Slot, c Container) {
 	if due := c.GoneAt.Add(staleAfter); due.After(p.now) {
 		p.at(due)

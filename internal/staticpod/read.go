@@ -193,7 +193,7 @@ func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 	p.mu.Lock()
 	known, ok := x.statuses[c.ID]
 	p.owner[c.ID] = x.key
-	gone := x.gone[c.ID]
+	gone, lost := x.gone[c.ID], x.lost[c.ID]
 	p.mu.Unlock()
 	if !ok || known.State != c.State {
 		if c.State == Created {
@@ -214,17 +214,31 @@ func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 		x.statuses[c.ID] = known
 		p.mu.Unlock()
 		if known.State == Running && known.PID > 0 {
-			p.exits.watch(c.ID, known.PID)
+			p.exits.watch(c.ID, known.PID, known.Started)
 			p.watchOOM(c.ID, known.PID)
 			p.logs.link(x, known)
 		}
 	}
 	c.State, c.PID, c.Started, c.Finished = known.State, known.PID, known.Started, known.Finished
 	c.ExitCode, c.Reason, c.Message, c.LogPath = known.ExitCode, known.Reason, known.Message, known.LogPath
-	if c.State == Running && !gone.IsZero() {
+	switch {
+	case c.State != Running || gone.IsZero():
+	case lost:
+		c.deem(gone)
+	default:
 		c.Gone, c.GoneAt = true, gone
 	}
 	return nil
+}
+
+// lostExit is the exit code of a container whose process is proven to be gone and whose end the runtime missed for good: containerd's own
+// for what ended while it was down.
+const lostExit = 255
+
+// deem takes a container for exited that the runtime calls running for ever, so that its pod goes on: nobody knows how it ended.
+func (c *Container) deem(gone time.Time) {
+	c.State, c.ExitCode, c.Finished = Exited, lostExit, gone
+	c.Reason, c.Message = "ContainerStatusUnknown", "its process is gone, and the runtime goes on calling it running"
 }
 
 func detailOf(c Container, r *cri.ContainerStatusResponse) Container {
@@ -255,8 +269,9 @@ func (p *Pods) forget(x *pod, r *reading) {
 	have := map[string]bool{}
 	for _, c := range r.containers {
 		have[c.ID] = true
-		if c.State == Exited {
+		if x.statuses[c.ID].State == Exited { // the runtime's own word
 			delete(x.gone, c.ID)
+			delete(x.lost, c.ID)
 		}
 	}
 	for _, s := range r.sandboxes {
@@ -276,6 +291,7 @@ func (p *Pods) forget(x *pod, r *reading) {
 		if !have[id] {
 			delete(x.statuses, id)
 			delete(x.gone, id)
+			delete(x.lost, id)
 			delete(p.owner, id)
 			p.forgetOOM(x, id)
 		}

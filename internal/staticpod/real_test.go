@@ -47,11 +47,23 @@ func TestExitsTellOfARealProcess(t *testing.T) {
 	own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", child.Process.Pid))
 	check(t, err)
 	id := strings.TrimSpace(string(own)) // whatever stands there counts as its container's id
-	e.watch(id, child.Process.Pid)
-	e.watch(id, child.Process.Pid) // twice is once
-	e.watch("of another container", child.Process.Pid)
-	e.watch("long gone", 5_000_000)
-	soonly(t, "the end of what is gone already", func() bool { return heard("long gone") == 1 })
+	now := time.Now()
+	e.watch(id, child.Process.Pid, now)
+	e.watch(id, child.Process.Pid, now) // twice is once
+	e.watch("of another cgroup", child.Process.Pid, now)
+	e.watch("long gone", 5_000_000, now)
+	e.watch("its pid is another's", child.Process.Pid, now.Add(-time.Hour))
+	zombie := exec.Command("true")
+	check(t, zombie.Start())
+	defer zombie.Wait()
+	soonly(t, "a zombie", func() bool {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", zombie.Process.Pid))
+		return strings.Contains(string(b), ") Z ")
+	})
+	e.watch("a zombie", zombie.Process.Pid, now)
+	for _, gone := range []string{"long gone", "its pid is another's", "a zombie"} {
+		soonly(t, "the end of what is gone already: "+gone, func() bool { return heard(gone) == 1 })
+	}
 	if heard(id) != 0 {
 		t.Error("told before it ended")
 	}
@@ -62,7 +74,7 @@ func TestExitsTellOfARealProcess(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if heard("of another container") != 0 || heard(id) != 1 || len(e.fds) != 0 {
+	if heard("of another cgroup") != 0 || heard(id) != 1 || len(e.fds) != 0 {
 		t.Errorf("%v, %d descriptors are left", told, len(e.fds))
 	}
 	e.close()
