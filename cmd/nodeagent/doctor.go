@@ -81,6 +81,18 @@ func doctorText(r doctor.Report, why string, width int, p painter) string {
 	default:
 		line(toneOf(r.Status), "", view.OneLine(r.Node)+": OK: nothing is missing")
 	}
+	lead := leadOf(r)
+	if lead != nil {
+		b.WriteString("\n")
+		line(toneOf(lead.Status), "  ", causeName(*lead))
+		if lead.Message != "" {
+			line("", "  ", view.OneLine(lead.Message))
+		}
+		if lead.Fix != "" {
+			line("", "  -> ", view.OneLine(lead.Fix))
+		}
+		line("", "  -> ", "Then run `nodeagent doctor` again: the next thing may show.")
+	}
 	if d := r.Deadlock; d != nil {
 		b.WriteString("\n")
 		line(toneBad, "", "DEADLOCK: "+d.Name+" ("+d.Issue+")")
@@ -89,13 +101,32 @@ func doctorText(r doctor.Report, why string, width int, p painter) string {
 	}
 	b.WriteString("\n")
 	for _, s := range r.Steps {
-		stepText(line, s, r.First)
+		stepText(line, s, r.First, lead != nil)
 	}
 	return b.String()
 }
 
-// stepText is a step's own line and what is wrong with it. What to do is said of the first thing missing alone: the rest is in the status.
-func stepText(line func(t tone, head, text string), s doctor.Step, first string) {
+// leadOf is what is wrong first, of which all is said on top; nil: nothing is, or a deadlock, of which all is said there too.
+func leadOf(r doctor.Report) *doctor.Cause {
+	for _, s := range r.Steps {
+		if s.Name == r.First && len(s.Causes) > 0 && s.Causes[0].Condition != "Deadlock" {
+			return &s.Causes[0]
+		}
+	}
+	return nil
+}
+
+func causeName(c doctor.Cause) string {
+	name := c.Condition
+	if c.Subject != "" {
+		name += " " + view.OneLine(c.Subject)
+	}
+	return name + ": " + view.OneLine(c.Reason)
+}
+
+// stepText is a step's own line and what is wrong with it. What to do is said of the first thing missing alone: the rest is in the status. Of its
+// first cause all was said where lead is set. What is unknown beside what fails tells nothing.
+func stepText(line func(t tone, head, text string), s doctor.Step, first string, lead bool) {
 	status := s.Status
 	if s.Name == first {
 		status = strings.ToUpper(status)
@@ -119,16 +150,15 @@ func stepText(line func(t tone, head, text string), s doctor.Step, first string)
 	}
 	left := 0
 	for i, c := range s.Causes {
-		if i >= shownCauses || c.Status != s.Status { // unknown beside failing
+		if c.Status != s.Status { // unknown beside failing
+			continue
+		}
+		if i >= shownCauses {
 			left++
 			continue
 		}
-		name := c.Condition
-		if c.Subject != "" {
-			name += " " + view.OneLine(c.Subject)
-		}
-		say(name + ": " + view.OneLine(c.Reason))
-		if s.After {
+		say(causeName(c))
+		if s.After || s.Name == first && lead && i == 0 {
 			continue
 		}
 		if c.Message != "" {
