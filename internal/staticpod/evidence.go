@@ -1,6 +1,8 @@
 package staticpod
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"nodeagent/internal/event"
@@ -37,16 +39,17 @@ func (p *Pods) recordDeath(x *pod, want *folder.Wanted, m Memory, d Death) {
 			fields["limit."+string(name)] = q.String()
 		}
 	}
-	if said := readMessage(p.messageFile(m.UID, c.Name, c.Attempt)); said != "" {
-		d.Container.Message = said
-	}
+	said := readMessage(p.messageFile(m.UID, c.Name, c.Attempt))
 	e := event.Event{Kind: event.KindExit, Subject: x.key + "/" + c.Name, Reason: reason, Time: c.Finished, Message: deathText(d, m.Containers[c.Name].LastLong), Fields: fields}
 	if c.LogPath != "" {
 		policy := podlogs.Evidence
-		if of != nil && of.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError && c.ExitCode != 0 && d.Container.Message == "" {
+		if of != nil && of.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError && c.ExitCode != 0 && said == "" {
 			policy = podlogs.Termination
 		}
 		e.Log, _ = podlogs.LastLines(c.LogPath, policy) // a log that can't be read is one piece of evidence less
+	}
+	if said != "" { // a container's own words, which may be a secret as those of its log: root's to read
+		e.Log = strings.TrimSuffix(said+"\n"+e.Log, "\n")
 	}
 	p.d.Record(e)
 }

@@ -75,7 +75,7 @@ func (s *suite) lastWords(t *testing.T, v variant) {
 		t.Run(name, func(t *testing.T) {
 			p := s.pod(t, "words-"+name+"-"+v.key, v.pod("", test.lines+"args: [do, "+test.steps+"]"))
 			p.death("main", func(e event.Event) bool {
-				return e.Fields["exitCode"] == "3" && (strings.Contains(e.Message, test.want) || name == "log" && strings.Contains(e.Log, test.want))
+				return e.Fields["exitCode"] == "3" && strings.Contains(e.Log, test.want) && !strings.Contains(e.Message, test.want)
 			})
 		})
 	}
