@@ -82,7 +82,7 @@ func command(c *cobra.Command, a About) Page {
 	}
 	heading(&b, "SEE ALSO")
 	b.WriteString(strings.Join(seeAlso(c, a), ",\n") + "\n")
-	return Page{File: name(c) + "." + section(c), Roff: b.String()}
+	return page(name(c)+"."+section(c), &b)
 }
 
 func use(c *cobra.Command) string {

@@ -25,7 +25,7 @@ func Config(reference string, a About) (Page, error) {
 	}
 	heading(&b, "SEE ALSO")
 	b.WriteString(".BR nodeagent (8),\n.BR nodeagent\\-config\\-check (1),\n.BR nodeagent\\-config\\-print (1)\n")
-	return Page{File: "nodeagent-config.5", Roff: b.String()}, nil
+	return page("nodeagent-config.5", &b), nil
 }
 
 // keys writes one block: prose, then the keys that it is about, and so on.

@@ -25,14 +25,14 @@ func TestCommands(t *testing.T) {
 		t.Fatalf("pages are %+v", pages)
 	}
 	for text, page := range map[string]string{
-		".TH \"BOX\" \"8\" \"2026\\-01\\-31\" \"nodeagent 1.0\\(ti2\"\n": pages[0].Roff,
-		"box \\- keeps things\n":                               pages[0].Roff,
-		".nf\n  as they are\n.fi\n":                            pages[0].Roff,
-		"\n\\&.not a macro, 100% \\e safe\n":                   pages[0].Roff,
-		".B box put\nPut a thing in.\n":                        pages[0].Roff,
-		".BR box\\-file (5),\n.BR box\\-put (1)\n":             pages[0].Roff,
-		".B box put THING":                                     pages[1].Roff,
-		"\\fB\\-\\-for\\fR \\fIDURATION\\fR\nDURATION of it\n": pages[1].Roff,
+		".TH \"BOX\" \"8\" \"2026-01-31\" \"nodeagent 1.0\\(ti2\"\n": pages[0].Roff,
+		"box \\- keeps things\n":                                     pages[0].Roff,
+		".nf\n  as they are\n.fi\n":                                  pages[0].Roff,
+		"\n\\&.not a macro, 100% \\e safe\n":                         pages[0].Roff,
+		".B box put\nPut a thing in.\n":                              pages[0].Roff,
+		".BR box\\-file (5),\n.BR box\\-put (1)\n":                   pages[0].Roff,
+		".B box put THING":                                           pages[1].Roff,
+		"\\fB\\-\\-for\\fR \\fIDURATION\\fR\nDURATION of it\n":       pages[1].Roff,
 		"\\fB\\-o, \\-\\-output\\fR \\fIFORMAT\\fR\nFORMAT of the answer (table unless told)\n": pages[1].Roff,
 		"  box put \\(ti/a\\-b\n": pages[1].Roff,
 	} {
@@ -52,7 +52,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ".PP\nOf a box.\nRead it.\n.SH KEYS\n.PP\nThings.\n.RS\n.nf\nthings:\n.fi\n.RE\n.PP\nSize, 1 to 2.\n.RS\n.nf\n  size: 1\n.fi\n.RE\n"
+	want := ".SH DESCRIPTION\nOf a box.\nRead it.\n.SH KEYS\nThings.\n.RS\n.nf\nthings:\n.fi\n.RE\n.PP\nSize, 1 to 2.\n.RS\n.nf\n  size: 1\n.fi\n.RE\n"
 	if !strings.Contains(p.Roff, want) {
 		t.Errorf("got\n%s\nwant in it\n%s", p.Roff, want)
 	}

@@ -1,6 +1,7 @@
 package manpage
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -18,8 +19,15 @@ func escape(s string) string {
 
 // title is the first line of a page. date is a day, as 2026-01-31.
 func title(b *strings.Builder, name, section, date, version string) {
-	b.WriteString(`.TH "` + strings.ToUpper(escape(name)) + `" "` + section + `" "` + escape(date) + `" "nodeagent ` + escape(version) + "\"\n")
+	b.WriteString(`.TH "` + strings.ToUpper(escape(name)) + `" "` + section + `" "` + date + `" "nodeagent ` + escape(version) + "\"\n")
 }
+
+// page is a whole page: a heading begins a paragraph by itself.
+func page(file string, b *strings.Builder) Page {
+	return Page{File: file, Roff: afterHeading.ReplaceAllString(b.String(), "$1")}
+}
+
+var afterHeading = regexp.MustCompile(`(?m)^(\.SH .*\n)\.PP\n`)
 
 func heading(b *strings.Builder, text string) { b.WriteString(".SH " + text + "\n") }
 
