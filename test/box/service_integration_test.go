@@ -24,6 +24,7 @@ var serviceChecks = []check{
 	{"unit is well formed", wellFormed, broken{unitFile, `^KillMode=mixed`, "KillMode=gently"}},
 	{"exposure", exposure, broken{unitFile, `^CapabilityBoundingSet=.*`, ""}},
 	{"files", files, broken{"usr/lib/tmpfiles.d/nodeagent.conf", `^f .*`, ""}},
+	{"modes of folders", tightened, broken{"usr/lib/tmpfiles.d/nodeagent.conf", `^d /etc/nodeagent/config.d .*`, "d /etc/nodeagent/config.d 0755 root root"}},
 	{"companion", companion, broken{unitFile, `^ProtectSystem=strict`, "InaccessiblePaths=-/etc/kubernetes"}},
 	{"group", group, broken{unitFile, `^SupplementaryGroups=.*`, ""}},
 	{"journal", journal, broken{unitFile, `^UMask=`, "StandardError=file:/run/log.txt\nUMask="}},
@@ -93,6 +94,14 @@ func files(n node) error {
 		systemctl stop nodeagent; rm /run/nodeagent/verdict/vip; systemd-tmpfiles --create nodeagent.conf; cat /run/nodeagent/verdict/vip | grep -qx -- -60; systemctl start nodeagent
 		p=/usr/libexec/nodeagent/nodeagent-check; while [ $p != / ]; do stat -c %U:%G:%a $p | grep -q '^root:root:755$'; p=$(dirname $p); done
 		/usr/libexec/nodeagent/nodeagent-check vip | grep -q "^unfit "`)
+	return err
+}
+
+// tightened: a folder that a person closed stays closed over a boot, and the agent reads what is in it.
+func tightened(n node) error {
+	defer n.try("chmod 0755 /etc/nodeagent/config.d; chgrp root /etc/nodeagent/config.d")
+	_, err := n.try(`chmod 0750 /etc/nodeagent/config.d; chgrp nodeagent /etc/nodeagent/config.d; systemd-tmpfiles --create nodeagent.conf
+		[ "$(stat -c %a:%G /etc/nodeagent/config.d)" = 750:nodeagent ]; nodeagent config check`)
 	return err
 }
 
