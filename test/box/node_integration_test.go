@@ -43,10 +43,12 @@ func boot(t *testing.T, name string) node {
 	return n
 }
 
-// wire gives the node its address. It is gone after a reboot.
+// wire gives the node its address, and a neighbour: the network namespace "peer" at the other end of its wire. Both are gone after a reboot.
 func (n node) wire() {
 	n.t.Helper()
-	n.sh("ip link add node0 type veth peer name wire && ip link set wire up && ip address add 192.0.2.10/24 dev node0 && ip link set node0 up && ip route add default via 192.0.2.1")
+	n.sh(`ip netns add peer; ip -n peer link set lo up
+		ip link add node0 type veth peer name wire netns peer; ip -n peer address add 192.0.2.11/24 dev wire; ip -n peer link set wire up
+		ip address add 192.0.2.10/24 dev node0; ip link set node0 up; ip route add default via 192.0.2.1`)
 	n.sh("grep -q $(hostname) /etc/hosts || echo 127.0.1.1 $(hostname) >>/etc/hosts") // no server answers for it
 	n.put("/etc/resolv.conf", []byte("nameserver 192.0.2.53\nsearch example.org\n"), 0o644)
 }
@@ -85,6 +87,9 @@ const (
 	patience    = 20 * time.Second
 	forTheWorse = 4 * time.Second
 )
+
+// looks is how often a wait looks. Each one starts programs, in every box that waits.
+const looks = 250 * time.Millisecond
 
 // until asks again until a script works. One that ends with 3 says that it never will.
 func (n node) until(script string) error {
