@@ -36,6 +36,7 @@ test-unit: ## vet and tests that need neither root nor containerd
 	@test -n "$(RACE)" || echo "no C compiler: tests run without the race detector (apt-get install gcc libc6-dev)" >&2
 	$(GO) test $(RACE) ./...
 	cd packaging/grafana/gen && $(GO) vet . && $(GO) test .
+	cd test/operator && $(GO) vet . && $(GO) test .
 
 test-integration: ## tests over a real containerd and runc (root)
 	$(GO) vet -tags integration ./...
