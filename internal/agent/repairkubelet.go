@@ -18,7 +18,7 @@ import (
 // restartKubelet is for a kubelet that is proven stuck while a pod of its folder waits for it. A restart stops no pod.
 var restartKubelet = &repair.Action{
 	Name: "restart-kubelet", Help: "restarts a kubelet that is stuck while a static pod of its folder waits to be started",
-	After: 3 * time.Minute, Asked: 10, Forget: 30 * time.Second, Cooldown: 30 * time.Minute, Hour: 1, Day: 3, Jitter: time.Minute,
+	After: 3 * time.Minute, Asked: 3, Forget: 30 * time.Second, Cooldown: 30 * time.Minute, Hour: 1, Day: 3, Jitter: time.Minute,
 }
 
 // kubeletUnit is where a kubelet is looked for whose process is not seen.

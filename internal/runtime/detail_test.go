@@ -174,6 +174,7 @@ func TestRestartsWithin(t *testing.T) {
 		{"many before it was looked at", []restartSample{at(0, 70)}, 1, 0},
 		{"five", []restartSample{at(0, 1), at(5, 3), at(10, 6)}, 11, 5},
 		{"reset by hand", []restartSample{at(0, 9), at(5, 0), at(10, 2)}, 11, 2},
+		{"many, and then started by hand", []restartSample{at(0, 1), at(5, 9), at(10, 0), at(12, 1)}, 13, 1},
 		{"over", []restartSample{at(0, 1), at(5, 6), at(40, 6)}, 41, 0},
 		{"over the window's edge", []restartSample{at(0, 0), at(19, 3), at(39, 5)}, 39, 2},
 	} {

@@ -16,7 +16,7 @@ const (
 )
 
 // restartsWithin counts the automatic restarts of the window, and drops the samples that are older; one before it stays as the base. A counter
-// that went down was reset by a start by hand.
+// that went down was reset by a start by hand: a person has seen to it, and it counts anew.
 func restartsWithin(samples []restartSample, now time.Time) (kept []restartSample, n int) {
 	first := 0
 	for i, s := range samples {
@@ -25,10 +25,12 @@ func restartsWithin(samples []restartSample, now time.Time) (kept []restartSampl
 		}
 	}
 	kept = samples[first:]
-	for i := 1; i < len(kept); i++ {
-		if d := int(kept[i].restarts) - int(kept[i-1].restarts); d > 0 {
-			n += d
+	for i := len(kept) - 1; i > 0; i-- {
+		if kept[i].restarts < kept[i-1].restarts {
+			kept = kept[i:]
+			break
 		}
+		n += int(kept[i].restarts - kept[i-1].restarts)
 	}
 	return kept, n
 }
