@@ -311,39 +311,41 @@ func leakShim(t *testing.T, l *lab.Lab, binary string) int {
 
 // containerd's shim is replaced under a daemon that runs on, as a package upgrade does.
 func TestRealShimSkew(t *testing.T) {
-	dir := t.TempDir()
-	copyFile := func(from, to string) {
-		t.Helper()
-		path, err := exec.LookPath(from)
-		if err != nil {
+	everyContainerd(t, func(t *testing.T, binary string) {
+		dir := t.TempDir()
+		copyFile := func(name string) {
+			t.Helper()
+			path, err := exec.LookPath(strings.TrimSuffix(binary, "containerd") + name) // of the same build
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name+".new"), b, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		copyFile("containerd")
+		copyFile(shimName)
+		l := labtest.Start(t, lab.Options{Containerd: filepath.Join(dir, "containerd")})
+		r := start(t, eager(l), Hooks{})
+		r.awaitOf(ShimVersion, "", "ok")
+		script := filepath.Join(dir, "other")
+		if err := os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s:\\n  Version:  v9.9.9\\n' "+shimName+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(path)
-		if err != nil {
+		if err := os.Rename(script, filepath.Join(dir, shimName)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, to+".new"), b, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(filepath.Join(dir, to+".new"), filepath.Join(dir, to)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	copyFile("containerd", "containerd")
-	copyFile(shimName, shimName)
-	l := labtest.Start(t, lab.Options{Containerd: filepath.Join(dir, "containerd")})
-	r := start(t, eager(l), Hooks{})
-	r.awaitOf(ShimVersion, "", "ok")
-	script := filepath.Join(dir, "other")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s:\\n  Version:  v9.9.9\\n' "+shimName+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(script, filepath.Join(dir, shimName)); err != nil {
-		t.Fatal(err)
-	}
-	r.awaitOf(ShimVersion, "", "failing/VersionSkew")
-	copyFile(shimName, shimName)
-	r.awaitOf(ShimVersion, "", "ok")
+		r.awaitOf(ShimVersion, "", "failing/VersionSkew")
+		copyFile(shimName)
+		r.awaitOf(ShimVersion, "", "ok")
+	})
 }
 
 // What Refuses foretells is what crun does.

@@ -15,8 +15,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"nodeagent/internal/crifake"
 	"nodeagent/internal/health"
+	"nodeagent/internal/lab"
+	"nodeagent/internal/lab/labtest"
 )
 
 // inotifyVariable asks the test binary to use up its user namespace's inotify instances: see TestInotifyUsedUp.
@@ -24,19 +25,21 @@ const inotifyVariable = "NODEAGENT_RUNTIME_INOTIFY"
 
 // TestInotifyUsedUp does it in a user namespace of its own, whose limit nobody else shares.
 func TestInotifyUsedUp(t *testing.T) {
-	fake := crifake.New(crifake.Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Dir = "/"
-	cmd.Env = []string{inotifyVariable + "=" + fake.Serve(t), "PATH=" + os.Getenv("PATH")}
-	id := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: id, GidMappings: id}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%v: %s", err, out.Bytes())
-	}
+	everyContainerd(t, func(t *testing.T, binary string) {
+		l := labtest.Start(t, lab.Options{Containerd: binary})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "/proc/self/exe")
+		cmd.Dir = "/"
+		cmd.Env = []string{inotifyVariable + "=" + l.Socket(), "PATH=" + os.Getenv("PATH")}
+		id := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: id, GidMappings: id}
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			t.Errorf("%v: %s", err, out.Bytes())
+		}
+	})
 }
 
 // inotifyUsedUp is the test in its namespace: the watch can't be had, is polled for, comes back.
