@@ -150,7 +150,7 @@ func runCanary(ctx context.Context, conn grpc.ClientConnInterface, cfg Config) (
 	}
 	cc := cfg.Canary
 	return canary.Run(ctx, conn, canary.Config{
-		Runtime: d.name, Handlers: d.told.Handlers, PauseImage: d.told.PauseImage, KubeletHere: cc.KubeletHere != nil && cc.KubeletHere(),
+		Runtime: d.name, Version: d.version, Handlers: d.told.Handlers, PauseImage: d.told.PauseImage, KubeletHere: cc.KubeletHere != nil && cc.KubeletHere(),
 		SystemdCgroup: d.cgroupDriver() == "systemd", Dir: cc.Dir, Program: cc.Program, Wait: cc.Wait, Exec: cc.Exec,
 		StepTimeout: cmp.Or(cc.StepTimeout, DefaultCanaryStep), CgroupParent: cc.CgroupParent,
 	})

@@ -31,6 +31,7 @@ const (
 // Config says what is run, and on what.
 type Config struct {
 	Runtime       string        // containerd, cri-o: as its Version says
+	Version       string        // the runtime's own
 	Handlers      []oci.Handler // those to go through
 	PauseImage    string        // of the CRI path; empty: not known
 	KubeletHere   bool          // leave the CRI alone

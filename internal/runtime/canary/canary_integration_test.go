@@ -28,9 +28,6 @@ func everyContainerd(t *testing.T, run func(t *testing.T, l *lab.Lab, conn *grpc
 		t.Run(strings.Trim(strings.ReplaceAll(binary, "/", "_"), "_"), func(t *testing.T) {
 			program := lab.BuildWorkload(t)
 			o := lab.Options{Containerd: binary, Workload: program}
-			if binary != "containerd" {
-				o.Handlers = []string{"runc"} // the machine's crun is too old for newer ones
-			}
 			l := labtest.Start(t, o)
 			conn, err := l.Dial()
 			if err != nil {
@@ -38,7 +35,7 @@ func everyContainerd(t *testing.T, run func(t *testing.T, l *lab.Lab, conn *grpc
 			}
 			t.Cleanup(func() { conn.Close() })
 			c := Config{
-				Runtime: "containerd", PauseImage: lab.PauseImage, Dir: filepath.Join(t.TempDir(), "canary"), Program: program,
+				Runtime: "containerd", Version: l.Version(), PauseImage: lab.PauseImage, Dir: filepath.Join(t.TempDir(), "canary"), Program: program,
 				Wait: []string{"workload", "pause"}, Exec: []string{"workload", "exec-sleep", "0s"}, StepTimeout: 20 * time.Second, CgroupParent: l.CgroupParent(),
 			}
 			for i, name := range l.Handlers() {
@@ -89,6 +86,23 @@ func nothingLeft(t *testing.T, conn *grpc.ClientConn, c Config) {
 	}
 }
 
+// foretold is what is said of a handler before any container of it is tried. The lab's wrapper helps against a host's cgroups and not against
+// crun's age.
+func foretold(t *testing.T, h oci.Handler, containerd string) (string, bool) {
+	t.Helper()
+	path, err := exec.LookPath(h.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var versions oci.Versions
+	v := versions.Get(t.Context(), path, "--version", 10*time.Second)
+	if v.Err != nil || v.Program != h.Name || v.Version == "" {
+		t.Fatalf("%s: %+v", path, v)
+	}
+	r, refused := oci.Refuses(v, oci.Host{Runtime: "containerd", Version: containerd})
+	return r.Message, refused
+}
+
 func names(r view.Canary) (out []string) {
 	for _, s := range r.Steps {
 		out = append(out, s.Name)
@@ -108,8 +122,14 @@ func TestRealCanary(t *testing.T) {
 			if err != nil || len(results) != len(c.Handlers) {
 				t.Fatalf("%s: %+v %v", path, results, err)
 			}
-			for _, r := range results {
-				if !r.OK || r.Path != path || !slices.Equal(names(r), want) {
+			for i, r := range results {
+				refusal, refused := foretold(t, c.Handlers[i], l.Version())
+				switch {
+				case r.Path != path:
+					t.Errorf("%+v", r)
+				case refused && (r.OK || !strings.Contains(r.Error, "unknown version specified")):
+					t.Errorf("foretold was %q, and the canary says %+v", refusal, r)
+				case !refused && (!r.OK || !slices.Equal(names(r), want)):
 					t.Errorf("%+v", r)
 				}
 				t.Logf("%s %s %v", r.Handler, r.Path, r.Steps)

@@ -90,3 +90,11 @@ func TestBusy(t *testing.T) {
 	}
 	again()
 }
+
+func TestSpecVersion(t *testing.T) {
+	for containerd, want := range map[string]string{"1.6.20~ds1": "1.0.2", "1.7.24": "1.1.0", "v2.0.0-rc.1": "1.2.0", "2.4.2+unknown": "1.2.0", "": "1.0.2", "dev": "1.0.2"} {
+		if got := specVersion(containerd); got != want {
+			t.Errorf("containerd %q writes %s, want %s", containerd, got, want)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func (n *native) create(ctx context.Context, h oci.Handler, id, rootfs string) e
 	if h.SystemdCgroup {
 		cgroup = "system.slice:nodeagent:" + id
 	}
-	s, err := specOf(n.c.Program, n.c.Wait, rootfs, cgroup)
+	s, err := specOf(specVersion(n.c.Version), n.c.Program, n.c.Wait, rootfs, cgroup)
 	if err != nil {
 		return err
 	}

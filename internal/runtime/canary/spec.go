@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"nodeagent/internal/runtime/oci"
 )
 
 // The names under which containerd knows the two documents of the OCI runtime specification.
@@ -13,8 +15,18 @@ const (
 	processType = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 )
 
-// specVersion is one that every runc and crun takes.
-const specVersion = "1.0.2"
+// specVersion is the version of the OCI runtime specification that a containerd of this version writes: an OCI runtime that refuses it refuses
+// every pod (see oci.Refuses). 1.0.2, which every runc and crun takes, where the version is not known.
+func specVersion(containerd string) string {
+	since := func(v string) bool { order, ok := oci.Compare(containerd, v); return ok && order >= 0 }
+	switch {
+	case since("2.0"):
+		return "1.2.0"
+	case since("1.7"):
+		return "1.1.0"
+	}
+	return "1.0.2"
+}
 
 type object = map[string]any
 
@@ -29,13 +41,13 @@ func process(args []string) object {
 func processOf(args []string) (*anypb.Any, error) { return document(processType, process(args)) }
 
 // specOf is a container of this program alone: its own namespaces, no network, nothing to write to.
-func specOf(program string, args []string, rootfs, cgroup string) (*anypb.Any, error) {
+func specOf(version, program string, args []string, rootfs, cgroup string) (*anypb.Any, error) {
 	var namespaces []object
 	for _, kind := range []string{"pid", "ipc", "uts", "mount", "network"} {
 		namespaces = append(namespaces, object{"type": kind})
 	}
 	return document(specType, object{
-		"ociVersion": specVersion, "process": process(args), "root": object{"path": rootfs, "readonly": true},
+		"ociVersion": version, "process": process(args), "root": object{"path": rootfs, "readonly": true},
 		"mounts": []object{
 			{"destination": "/proc", "type": "proc", "source": "proc", "options": []string{"nosuid", "noexec", "nodev"}},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "mode=755", "size=64k"}},
