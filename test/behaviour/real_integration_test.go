@@ -11,9 +11,9 @@ import (
 	"nodeagent/internal/lab/labtest"
 )
 
-// TestContainerd plays the script over the machine's containerd and runc, and over every further containerd whose path is in
+// everyContainerd plays over the machine's containerd and runc, and over every further containerd whose path is in
 // NODEAGENT_TEST_CONTAINERDS, separated by colons.
-func TestContainerd(t *testing.T) {
+func everyContainerd(t *testing.T, play func(t *testing.T, r rig)) {
 	daemons := []string{""}
 	if more := os.Getenv("NODEAGENT_TEST_CONTAINERDS"); more != "" {
 		daemons = append(daemons, strings.Split(more, ":")...)
@@ -36,7 +36,7 @@ func TestContainerd(t *testing.T) {
 					}
 				}
 			}
-			script(t, rig{
+			play(t, rig{
 				socket: l.Socket(), image: image, cgroup: l.CgroupParent(), resync: "1m",
 				hook: "      lifecycle: {preStop: {exec: {command: [/nodeagent, workload, exec-sleep, 3s]}}}\n",
 				down: must(l.Kill), up: must(func() error { return l.Start(t.Context()) }),
@@ -45,3 +45,6 @@ func TestContainerd(t *testing.T) {
 		})
 	}
 }
+
+// TestContainerd plays the script.
+func TestContainerd(t *testing.T) { everyContainerd(t, script) }
