@@ -33,13 +33,16 @@ var errNoLine = errors.New("the journal has no line of it")
 
 // silentFor is how long ago a unit last wrote to the journal, in this boot. up is CLOCK_MONOTONIC, by which journald dates a line.
 func (j journal) silentFor(ctx context.Context, unit string, up time.Duration) (time.Duration, error) {
-	boot, err := j.id("proc/sys/kernel/random/boot_id")
+	files, written, err := j.newest()
 	if err != nil {
 		return 0, err
 	}
-	files, err := j.newest()
+	if len(files) == 0 || time.Since(written) > up { // nobody has written one in this boot
+		return 0, errNoLine
+	}
+	boot, err := lastBoot(files[0])
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("read %s: %w", files[0], err)
 	}
 	last := time.Duration(-1)
 	for _, path := range files {
@@ -72,11 +75,11 @@ func (j journal) id(path string) ([16]byte, error) {
 	return id, nil
 }
 
-// newest are the system's journal files of this machine, the one that was written last first.
-func (j journal) newest() ([]string, error) {
+// newest are the system's journal files of this machine, the one that was written last first, and when that was.
+func (j journal) newest() (_ []string, written time.Time, _ error) {
 	machine, err := j.id("etc/machine-id")
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	type file struct {
 		path string
@@ -86,7 +89,7 @@ func (j journal) newest() ([]string, error) {
 	for _, folder := range journalFolders {
 		paths, err := filepath.Glob(filepath.Join(j.root, folder, hex.EncodeToString(machine[:]), "system*.journal"))
 		if err != nil {
-			return nil, err
+			return nil, time.Time{}, err
 		}
 		for _, p := range paths {
 			st, err := os.Stat(p)
@@ -94,7 +97,7 @@ func (j journal) newest() ([]string, error) {
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return nil, time.Time{}, err
 			}
 			list = append(list, file{p, st.ModTime()})
 		}
@@ -103,8 +106,9 @@ func (j journal) newest() ([]string, error) {
 	var out []string
 	for _, f := range list[:min(len(list), newestFiles)] {
 		out = append(out, f.path)
+		written = latest(written, f.at)
 	}
-	return out, nil
+	return out, written, nil
 }
 
 // Objects and flags of a journal file.
@@ -141,6 +145,21 @@ func (f *journalFile) at(offset uint64, n int, kind byte) ([]byte, error) {
 }
 
 func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+
+// lastBoot is the boot in which a file was last written: this one's, for the newest file. The kernel's own id of the boot is another one where a
+// container's manager has hidden it and the unit's sandbox shows it again.
+func lastBoot(path string) (id [16]byte, _ error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return id, err
+	}
+	defer r.Close()
+	header, err := (&journalFile{r: r}).at(0, 72, 0)
+	if err != nil {
+		return id, err
+	}
+	return [16]byte(header[56:72]), nil
+}
 
 // lastLine is when, by CLOCK_MONOTONIC, a unit last wrote into one file in the boot; -1: it did not.
 func lastLine(path, unit string, boot [16]byte) (time.Duration, error) {
