@@ -86,9 +86,9 @@ func BenchmarkFinding(b *testing.B) {
 
 // BenchmarkMend is the time from a flannel.1 that was made anew, empty, to pods' traffic that flows again.
 func BenchmarkMend(b *testing.B) {
-	flanneld(b)
 	lab := netlab.New(b, netlab.Options{Backend: "vxlan"})
 	h := lab.Hosts[0]
+	flanneld(b, lab.Hosts[0])
 	_, board := benched(b, h, true)
 	var took []time.Duration
 	for b.Loop() {

@@ -2,29 +2,51 @@ package netcheck
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"nodeagent/internal/procs"
 )
 
-// flanneldSince is when the oldest flanneld of this node started; zero: none is seen to run. It is asked only where something is to be mended.
-func flanneldSince(proc string) time.Time {
-	var oldest time.Time
+// flanneldSince is when the flanneld of a network namespace started, of several the youngest; zero: none is seen to run. netns is as in Config. One
+// whose namespace may not be read counts. It is asked only where something is to be mended.
+func flanneldSince(proc, netns string) time.Time {
+	here := namespace(proc, netns)
+	var youngest time.Time
 	if err := procs.New(proc).Each(func(pid int, comm string) {
 		if comm != "flanneld" {
 			return
 		}
-		if at, ok := startOf(proc, strconv.Itoa(pid)); ok && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
+		id := strconv.Itoa(pid)
+		if there, err := os.Readlink(filepath.Join(proc, id, "ns/net")); err == nil && here != "" && there != here {
+			return // another node's, as in kind
+		}
+		if at, ok := startOf(proc, id); ok && at.After(youngest) {
+			youngest = at
 		}
 	}); err != nil {
 		return time.Time{}
 	}
-	return oldest
+	return youngest
+}
+
+// namespace is how /proc/PID/ns/net names a network namespace; empty: not known.
+func namespace(proc, netns string) string {
+	if netns == "" {
+		name, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
+		return name
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(netns, &st); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("net:[%d]", st.Ino)
 }
 
 // userHZ is the unit of proc_pid_stat(5)'s times on every architecture of Linux.

@@ -33,8 +33,8 @@ func plugin(t *testing.T, h *netlab.Host, command, pod string) {
 // TestLife plays what a node lives through with nothing wrong: nothing may be found, however short, and nothing mended. It plays 4 rounds, or
 // NODEAGENT_TEST_LIFE (a duration, such as 10m) of them.
 func TestLife(t *testing.T) {
-	flanneld(t)
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	flanneld(t, lab.Hosts[0])
 	n, mended := mending(t, lab.Hosts[0])
 	var until time.Time
 	if d, err := time.ParseDuration(os.Getenv("NODEAGENT_TEST_LIFE")); err == nil {
@@ -229,8 +229,8 @@ func TestWithoutPrivilege(t *testing.T) {
 
 // TestBackendChange: Flannel is set to another backend and restarted on every node. What the old one had is no loss, and nothing of it is put back.
 func TestBackendChange(t *testing.T) {
-	flanneld(t)
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	flanneld(t, lab.Hosts[0])
 	n, mended := mending(t, lab.Hosts[0])
 	for _, h := range lab.Hosts {
 		lines := []string{"link del flannel.1"}

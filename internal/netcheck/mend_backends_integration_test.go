@@ -10,7 +10,6 @@ import (
 )
 
 func TestMendsOfOtherBackends(t *testing.T) {
-	flanneld(t)
 	for _, c := range []struct {
 		name        string
 		options     netlab.Options
@@ -41,6 +40,7 @@ func TestMendsOfOtherBackends(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lab := netlab.New(t, c.options)
+			flanneld(t, lab.Hosts[0])
 			var annotations func(context.Context) ([]Node, error)
 			if c.annotations != "" {
 				annotations = nodes(lab, c.annotations)

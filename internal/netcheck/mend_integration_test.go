@@ -47,7 +47,7 @@ func (p *permits) took() []string {
 }
 
 // flanneld is a process of that name, which does nothing.
-func flanneld(t testing.TB) {
+func flanneld(t testing.TB, h *netlab.Host) {
 	t.Helper()
 	sleep, err := os.ReadFile("/bin/sleep")
 	if err != nil {
@@ -57,7 +57,7 @@ func flanneld(t testing.TB) {
 	if err := os.WriteFile(path, sleep, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "600")
+	cmd := exec.Command("ip", "netns", "exec", h.Name, path, "3600")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ var mendable = []mendableBreak{
 
 // TestMends breaks what flanneld does not put right, and sees the agent do it: the pods' traffic flows again.
 func TestMends(t *testing.T) {
-	flanneld(t)
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	flanneld(t, lab.Hosts[0])
 	n, p := mending(t, lab.Hosts[0])
 	for _, b := range mendable {
 		b.mends(n, p)
@@ -151,8 +151,8 @@ func TestMends(t *testing.T) {
 
 // TestMendsInDryRun: nothing is done, and the finding says what would be.
 func TestMendsInDryRun(t *testing.T) {
-	flanneld(t)
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	flanneld(t, lab.Hosts[0])
 	n, p := mending(t, lab.Hosts[0])
 	p.set(false)
 	n.h.IP("route del 10.244.2.0/24")
@@ -173,19 +173,24 @@ func TestMendsInDryRun(t *testing.T) {
 	n.healthy()
 }
 
+func noteOf(s health.Snapshot, c *health.Condition, subject string) string {
+	st, _ := s.Of(c.Name)
+	for _, e := range st.Entry(subject).Evidence {
+		if e.Key == noteKey {
+			return e.Value
+		}
+	}
+	return ""
+}
+
 // TestNoMendsWithoutFlanneld: who writes all of it at its start must be seen to run.
 func TestNoMendsWithoutFlanneld(t *testing.T) {
 	lab := netlab.New(t, netlab.Options{Backend: "vxlan"})
+	flanneld(t, lab.Hosts[1]) // another node's
 	n, p := mending(t, lab.Hosts[0])
 	n.h.IP("neigh del 10.244.2.0 dev flannel.1")
 	n.wait("the note", func(s health.Snapshot) bool {
-		st, _ := s.Of(FlannelPeers.Name)
-		for _, e := range st.Entry("10.244.2.0/24").Evidence {
-			if e.Key == noteKey && strings.HasPrefix(e.Value, "flanneld does not run") {
-				return true
-			}
-		}
-		return false
+		return strings.HasPrefix(noteOf(s, FlannelPeers, "10.244.2.0/24"), "flanneld does not run")
 	})
 	if d := p.took(); len(d) > 0 {
 		t.Errorf("did %v", d)

@@ -73,6 +73,26 @@ func TestMendsRefused(t *testing.T) {
 	}
 }
 
+// TestYoungFlanneldIsAwaited: what waits for its age is looked at again when it has it, without an event.
+func TestYoungFlanneldIsAwaited(t *testing.T) {
+	subnet := netip.MustParsePrefix("10.244.2.0/24")
+	peer := Peer{Subnet: subnet, Overlay: subnet.Addr(), Underlay: netip.MustParseAddr("192.168.77.2"), MAC: "0a:00:00:00:77:02", Device: "flannel.1"}
+	n := &Network{Before: Memory{Backend: VXLAN4, Peers: []Peer{peer}}}
+	p := picture{backend: VXLAN4, sides: []side{{name: "flannel.1", device: Link{Index: 4, Name: "flannel.1", Up: true}, entries: []entry{{Peer: peer, neighbour: true, fdb: true, dst: peer.Underlay}}}}}
+	v := verdicts{}
+	v.add(FlannelPeers, health.Finding{Subject: subnet.String(), Status: health.Failing, Reason: routeMissing, Message: "gone"})
+	m := &mender{deps: Deps{Permit: func(kind, target, _ string) (bool, string) {
+		t.Errorf("permission was asked for %s of %s", kind, target)
+		return false, ""
+	}}, passed: map[netip.Prefix]bool{subnet: true}, seen: time.Now()}
+	proc := procOf(t, map[int]process{10: {"flanneld", "net:[1]", 99_500}}) // 5 s old
+	began := time.Now()
+	changed, again := m.mend(Config{Proc: proc, young: youngFlanneld}, n, p, v)
+	if wait := again.Sub(began); !changed || wait < 20*time.Second || wait > 26*time.Second {
+		t.Errorf("changed %v, and it looks again after %v, want 25 s", changed, wait)
+	}
+}
+
 // TestMendsOfUDP: the annotation of a node may still have the MAC of a VTEP, which a tunnel can't take.
 func TestMendsOfUDP(t *testing.T) {
 	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)

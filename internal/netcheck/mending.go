@@ -147,8 +147,11 @@ func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (change
 	if len(list) == 0 {
 		return
 	}
-	if f.flanneld = flanneldSince(cfg.Proc); !f.flanneld.IsZero() {
+	if f.flanneld = flanneldSince(cfg.Proc, cfg.Netns); !f.flanneld.IsZero() {
 		list = mends(n, p, shown, f)
+		if old := f.flanneld.Add(f.young); f.now.Before(old) {
+			again = old // it is no longer left to itself then
+		}
 	}
 	for _, x := range list {
 		note, due := x.refused, m.held(x, wanted, f.now)

@@ -19,6 +19,8 @@ func lasting(c *health.Condition, r *health.Reason, known bool) time.Duration {
 	switch {
 	case r == portDetached, r == bridgeAddress: // the plugin bridge takes its time, with host-local between its steps
 		return time.Second
+	case r == masqMissing, r == chainEmpty: // flanneld makes its rules anew at its start, the old ones gone
+		return time.Second
 	case r == leftOver, c == FlannelPeers && !known: // a peer that leaves or joins step by step, on a busy node; none of its traffic is lost
 		return time.Second
 	}

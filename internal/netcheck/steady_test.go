@@ -17,6 +17,9 @@ func TestSteady(t *testing.T) {
 	port := func(status health.Status, r *health.Reason) verdicts {
 		return verdicts{PodBridge: {{Subject: "cni0", Status: status, Reason: r}}}
 	}
+	rules := func(status health.Status, r *health.Reason) verdicts {
+		return verdicts{NetworkFilter: {{Subject: "flannel", Status: status, Reason: r}}}
+	}
 	type look struct {
 		at    time.Duration
 		v     verdicts
@@ -53,6 +56,10 @@ func TestSteady(t *testing.T) {
 			{0, whole, "ok", 0},
 			{time.Second, peer(health.Failing, leftOver), "ok", 2 * time.Second},
 			{1500 * time.Millisecond, gone, "none", 0}}},
+		{"flanneld starts anew", []look{
+			{0, rules(health.OK, nil), "ok", 0},
+			{time.Second, rules(health.Failing, chainEmpty), "ok", 2 * time.Second},
+			{1200 * time.Millisecond, rules(health.OK, nil), "ok", 0}}},
 		{"the plugin bridge takes its time", []look{
 			{0, port(health.OK, nil), "ok", 0},
 			{time.Second, port(health.Failing, bridgeAddress), "ok", 2 * time.Second},
