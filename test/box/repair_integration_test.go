@@ -12,8 +12,8 @@ import (
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	n := hungRuntime(t, "repair", thisTree(t).deb)
-	// Without D-Bus there is no hand on the unit.
-	bad := hungRuntime(t, "norepair", breakDeb(t, thisTree(t).deb, broken{unitFile, `^UMask=`, "InaccessiblePaths=-/run/dbus\nUMask="}))
+	// Without D-Bus, and the socket of systemd itself that stands in for it, there is no hand on the unit.
+	bad := hungRuntime(t, "norepair", breakDeb(t, thisTree(t).deb, broken{unitFile, `^UMask=`, "InaccessiblePaths=-/run/dbus -/run/systemd/private\nUMask="}))
 	const would = `nodeagent repair plan -o json | grep -q 'dry-run: would have been done'`
 	if err := n.within(4 * time.Minute).until(would); err != nil {
 		t.Fatalf("%v\n%s", err, n.sh("nodeagent repair plan"))
