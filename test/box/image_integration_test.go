@@ -22,17 +22,18 @@ import (
 // sleeper is an image that does nothing for ever; the box's containerd has it as its pause image too (testdata/containerd.toml).
 const sleeper = "127.0.0.1:5000/pause:1"
 
-// images writes an archive with the image into the folder that the box has at /host.
-func (n node) images() {
-	n.t.Helper()
-	program := filepath.Join(n.t.TempDir(), "workload")
-	command(n.t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "./internal/lab/workload/cmd")
-	if err := writeImage(n.t, program, filepath.Join(n.Host(), "images.tar")); err != nil {
-		n.t.Fatal(err)
+// writeImage makes an archive with the image.
+func writeImage(t *testing.T) string {
+	t.Helper()
+	program, to := filepath.Join(t.TempDir(), "workload"), filepath.Join(t.TempDir(), "images.tar")
+	command(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "./internal/lab/workload/cmd")
+	if err := archive(t, program, to); err != nil {
+		t.Fatal(err)
 	}
+	return to
 }
 
-func writeImage(t *testing.T, program, to string) error {
+func archive(t *testing.T, program, to string) error {
 	t.Helper()
 	content, err := os.ReadFile(program)
 	if err != nil {

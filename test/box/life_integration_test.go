@@ -22,56 +22,77 @@ const (
 	postrm   = "DEBIAN/postrm"
 )
 
-var steps = []step{
-	{"policy-rc.d", policy, []broken{{postinst, `deb-systemd-invoke`, "systemctl"}}},
-	{"masked", masked, []broken{{postinst, `deb-systemd-helper unmask`, "systemctl unmask"}}},
-	{"disabled", disabled, []broken{{postinst, `if deb-systemd-helper --quiet was-enabled`, "if systemctl enable --now"}}},
-	{"refused upgrade", refused, []broken{{postinst, `nodeagent config check`, "true"}}},
-	{"downgrade", downgraded, []broken{{postinst, `nodeagent config check`, "true"}}},
-	{"remove", removed, []broken{{prerm, ` /etc/keepalived `, " /etc/nothing "}, {prerm, `deb-systemd-invoke stop`, "true"}, {postrm, `^remove\)`, "remove) rm -rf /var/lib/nodeagent"}}},
-	{"purge", purged, []broken{{postrm, `deb-systemd-helper purge`, "true"}, {postrm, `^	rm -f /etc/systemd`, "	true"}, {postrm, `groupdel`, "true"}, {postrm, `rm -rf --one-file-system /var/lib`, "true"}}},
-	{"purge spares", spared, []broken{{postrm, `grep -q ' /var/lib/nodeagent/'`, "false"}, {postrm, `for dir in .*`, "rm -rf /etc/nodeagent; for dir in x; do"}}},
-	{"upgrade", upgraded, []broken{{unitFile, `^RuntimeDirectoryPreserve=.*`, ""}, {unitFile, `^KillMode=`, "ExecStopPost=+/bin/sh -c 'pkill -x workload'\nKillMode="},
-		{"DEBIAN/conffiles", `.*config.yaml\n`, ""}}},
+// lives are what happens to the package, on a node each: they wait more than they work.
+var lives = map[string][]step{
+	"first": {
+		{"no systemd there", offline, []broken{{postinst, `systemd-sysusers nodeagent.conf.*`, "systemd-sysusers nodeagent.conf"}}},
+		{"policy-rc.d", policy, []broken{{postinst, `deb-systemd-invoke`, "systemctl"}}},
+		{"masked", masked, []broken{{postinst, `deb-systemd-helper unmask`, "systemctl unmask"}}},
+		{"disabled", disabled, []broken{{postinst, `if deb-systemd-helper --quiet was-enabled`, "if systemctl enable --now"}}},
+		{"refused upgrade", refused, []broken{{postinst, `nodeagent config check`, "true"}}},
+	},
+	"end": {
+		{"downgrade", downgraded, []broken{{postinst, `nodeagent config check`, "true"}}},
+		{"remove", removed, []broken{{prerm, ` /etc/keepalived `, " /etc/nothing "}, {prerm, `deb-systemd-invoke stop`, "true"}, {postrm, `^remove\)`, "remove) rm -rf /var/lib/nodeagent"}}},
+		{"purge", purged, []broken{{postrm, `deb-systemd-helper purge`, "true"}, {postrm, `^	rm -f /etc/systemd`, "	true"}, {postrm, `groupdel`, "true"}, {postrm, `rm -rf --one-file-system /var/lib`, "true"}}},
+		{"purge spares", spared, []broken{{postrm, `grep -q ' /var/lib/nodeagent/' /proc/self/mountinfo`, "false"}, {postrm, `for dir in .*`, "rm -rf /etc/nodeagent; for dir in x; do"}}},
+	},
+	"upgrade": {
+		{"upgrade", upgraded, []broken{{unitFile, `^RuntimeDirectoryPreserve=.*`, ""}, {unitFile, `^KillMode=`, "ExecStopPost=+/bin/sh -c 'pkill -x workload'\nKillMode="},
+			{"DEBIAN/conffiles", `.*config.yaml\n`, ""}, {unitFile, `^UMask=`, "ExecStartPre=/bin/sleep 9\nUMask="}}},
+	},
 }
 
-// TestLife takes the .deb through its life on a node that runs static pods and keepalived.
+// TestLife takes the .deb through its life on nodes that run static pods and keepalived.
 func TestLife(t *testing.T) {
 	t.Parallel()
-	n := boot(t, "life")
-	n.images()
-	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
-	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
-	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import /host/images.tar")
 	deb := breakDeb(t, thisTree(t).deb, repacked)
-	for _, s := range steps {
-		t.Run(s.name, func(t *testing.T) {
-			n := n.in(t)
-			n.fresh()
-			if err := s.do(n, deb); err != nil {
-				t.Fatalf("%v\n%s", err, n.sh("journalctl --no-pager -u nodeagent.service | tail -30"))
+	images := writeImage(t)
+	for name, steps := range lives {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := boot(t, "life"+name)
+			n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
+			n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
+			n.flannel()
+			n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + n.give(images))
+			for _, s := range steps {
+				s.play(n, t, deb)
+			}
+			if name == "first" {
+				t.Run("reboot", func(t *testing.T) { rebooted(n.in(t), deb) })
 			}
 		})
-		for i, b := range s.broken {
-			t.Run(fmt.Sprintf("broken/%s/%d", s.name, i+1), func(t *testing.T) {
-				n := n.in(t)
-				n.patience = forTheWorse
-				n.fresh()
-				if err := s.do(n, breakDeb(t, deb, b)); err == nil {
-					t.Errorf("nothing wrong is seen of a package with %s: %q", b.file, b.write)
-				} else {
-					t.Log(err)
-				}
-			})
-		}
 	}
-	t.Run("reboot", func(t *testing.T) { rebooted(n.in(t), deb) })
+}
+
+// play takes the step with the package, and with each broken one, which it has to refuse.
+func (s step) play(n node, t *testing.T, deb string) {
+	t.Run(s.name, func(t *testing.T) {
+		n := n.in(t)
+		n.fresh()
+		if err := s.do(n, deb); err != nil {
+			t.Fatalf("%v\n%s", err, n.sh("journalctl --no-pager -u nodeagent.service | tail -30"))
+		}
+	})
+	for i, b := range s.broken {
+		t.Run(fmt.Sprintf("broken/%s/%d", s.name, i+1), func(t *testing.T) {
+			n := n.in(t)
+			n.patience = forTheWorse
+			n.fresh()
+			if err := s.do(n, breakDeb(t, deb, b)); err == nil {
+				t.Errorf("nothing wrong is seen of a package with %s: %q", b.file, b.write)
+			} else {
+				t.Log(err)
+			}
+		})
+	}
 }
 
 // fresh is a node that never had the package, whatever the step before left.
 func (n node) fresh() {
 	n.t.Helper()
-	n.sh(`rm -f /usr/sbin/policy-rc.d; systemctl stop keepalived; umount /var/lib/nodeagent/mounted 2>/dev/null || true
+	n.sh(`rm -f /usr/sbin/policy-rc.d; systemctl stop keepalived rival 2>/dev/null || true; umount /var/lib/nodeagent/mounted 2>/dev/null || true
 		dpkg -s nodeagent >/dev/null 2>&1 && dpkg -P --force-all nodeagent || true
 		systemctl --quiet is-active nodeagent && systemctl kill -s KILL nodeagent || true
 		for c in $(ctr --namespace k8s.io tasks list --quiet); do ctr --namespace k8s.io tasks kill --signal KILL $c; done
@@ -89,6 +110,23 @@ func (n node) install(deb string) (string, error) {
 func (n node) expect(script string) error {
 	_, err := n.try(script)
 	return err
+}
+
+// offline: an image is made in a chroot, in which nothing runs, there is no /proc, and not all of systemd's programs.
+func offline(n node, deb string) error {
+	n.sh(`rm -rf /root/image; mkdir -p /root/image/run /root/image/proc /root/image/dev; cp -a /bin /sbin /lib* /usr /etc /root/image/; mkdir -p /root/image/var/lib; cp -a /var/lib/dpkg /root/image/var/lib/
+		mknod -m 666 /root/image/dev/null c 1 3; rm -f /root/image/usr/bin/systemd-sysusers /root/image/bin/systemd-sysusers`)
+	defer n.try("rm -rf /root/image")
+	in := "/root/image"
+	for range 2 { // the install, and an upgrade
+		if _, err := n.try("dpkg --root=" + in + " -i " + n.give(deb) + " >/run/said 2>&1 || { cat /run/said; exit 1; }; not grep -i -e 'not run' -e 'fail' /run/said"); err != nil {
+			return err
+		}
+	}
+	if err := n.expect("chroot " + in + " getent group nodeagent; [ -L " + in + "/etc/systemd/system/multi-user.target.wants/nodeagent.service ]"); err != nil {
+		return err
+	}
+	return n.expect("dpkg --root=" + in + " -P nodeagent >/run/said 2>&1; not [ -e " + in + "/etc/nodeagent ]; not [ -L " + in + "/etc/systemd/system/multi-user.target.wants/nodeagent.service ]")
 }
 
 // policy: an administrator's "start nothing" holds, and the unit is enabled for the next boot.

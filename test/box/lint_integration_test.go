@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,8 +18,10 @@ func TestLint(t *testing.T) {
 	if err := lintian(thisTree(t).deb); err != nil {
 		t.Error(err)
 	}
-	if err := lintian(breakDeb(t, thisTree(t).deb, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil {
-		t.Error("lintian is content with a package without a copyright")
+	// Most of its time goes into the program, which this one lacks.
+	small := breakDeb(t, thisTree(t).deb, broken{"usr/bin/nodeagent", `(?s).*`, ""})
+	if err := lintian(breakDeb(t, small, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil || !strings.Contains(err.Error(), "copyright") {
+		t.Errorf("of a package without a copyright lintian says %v", err)
 	}
 	if err := lint(t, "rpmlint", "--config", "../../packaging/rpmlint.toml", thisTree(t).rpm); err != nil {
 		t.Error(err)
@@ -30,7 +33,7 @@ func TestLint(t *testing.T) {
 
 func lint(t *testing.T, name string, args ...string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {

@@ -41,7 +41,7 @@ func thisTree(t *testing.T) packages {
 	return built.new
 }
 
-// olderTree builds the packages of the commit that first had scripts/package.sh: the agent that this one is an upgrade of. They are kept in the
+// olderTree builds the packages of the first commit that mended Flannel's entries: the agent that this one is an upgrade of. They are kept in the
 // cache of roots. Where there is no history it is this tree under an older version, and the test says so.
 func olderTree(t *testing.T) packages {
 	t.Helper()
@@ -51,7 +51,7 @@ func olderTree(t *testing.T) packages {
 	if built.old.deb != "" {
 		return built.old
 	}
-	hash := strings.TrimSpace(command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- scripts/package.sh 2>/dev/null | tail -1"))
+	hash := strings.TrimSpace(command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- internal/netcheck/mend.go 2>/dev/null | tail -1"))
 	if hash == "" {
 		t.Log("there is no git history: the older package is this tree's own")
 		built.old = build(t, ".", filepath.Dir(fresh.deb)+"/old", "0.0.1")
@@ -120,7 +120,7 @@ func breakDeb(t *testing.T, deb string, b broken) string {
 }
 
 // atOnce is how many tests run side by side: they wait for systemd and for clocks more than they work.
-const atOnce = "4"
+const atOnce = "6"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -3,9 +3,6 @@
 package box
 
 import (
-	"os"
-	"path/filepath"
-	"runtime"
 	"testing"
 )
 
@@ -28,7 +25,7 @@ func TestRPM(t *testing.T) {
 	}
 
 	// At an upgrade and at the end it is the installed package whose scriptlets count.
-	wrong := n.give(wrongRPM(t))
+	wrong := wrongRPM(n, fresh)
 	for i, s := range rpmSteps(old, fresh) {
 		t.Run("broken/"+s.name, func(t *testing.T) {
 			n := n.in(t)
@@ -68,29 +65,11 @@ func rpmSteps(old, fresh string) []rpmStep {
 	}
 }
 
-// wrongRPM is this tree's package with scriptlets that do what they must not.
-func wrongRPM(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	command(t, nil, "sh", "-c", "git ls-files -z --cached --others --exclude-standard 2>/dev/null | xargs -0 cp --parents -t "+dir+" || cp -r . "+dir)
-	for name, script := range map[string]string{
-		"post":   "#!/bin/sh\nsystemd-sysusers nodeagent.conf\nsystemctl daemon-reload\nif [ \"$1\" -eq 1 ]; then systemctl enable --now nodeagent.service; fi\n",
-		"preun":  "#!/bin/sh\nexit 0\n",
-		"postun": "#!/bin/sh\nexit 0\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, "packaging/scripts/rpm", name), []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out := filepath.Join(dir, "out")
-	command(t, []string{"VERSION=9.9.8", "FORMATS=rpm", "ARCHES=" + runtime.GOARCH, "OUT=" + out, "SOURCE_DATE_EPOCH=1800000001"}, filepath.Join(dir, "scripts/package.sh"))
-	found, err := filepath.Glob(filepath.Join(out, "*.rpm"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("%q, %v", found, err)
-	}
-	wrong := filepath.Join(out, "wrong.rpm") // another name than the good one's: see give
-	if err := os.Rename(found[0], wrong); err != nil {
-		t.Fatal(err)
-	}
-	return wrong
+// wrongRPM is this tree's package with scriptlets that do what they must not, made in the box.
+func wrongRPM(n node, good string) string {
+	n.t.Helper()
+	n.copy("testdata/wrong.spec", "/root/wrong.spec", 0o644)
+	n.sh(`mkdir -p /root/good; rpm2archive - <` + good + ` | tar -C /root/good --touch -xz
+		rpmbuild -bb --quiet --define 'good /root/good' --define '_rpmdir /root/wrong' /root/wrong.spec; rm -rf /root/good; mv /root/wrong/*/nodeagent-*.rpm /root/wrong.rpm`)
+	return "/root/wrong.rpm"
 }

@@ -42,10 +42,10 @@ var plant = map[string]string{
 func TestSecretsStay(t *testing.T) {
 	t.Parallel()
 	n := boot(t, "kept")
-	n.images()
+	images := n.give(writeImage(t))
 	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
 	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
-	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import /host/images.tar")
+	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + images)
 	hash := n.plant()
 	n.sh("dpkg -i " + n.give(thisTree(t).deb) + " && nodeagent setup run")
 	n.sh("systemd-run --quiet --wait --unit=haproxy.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")

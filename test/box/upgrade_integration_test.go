@@ -23,8 +23,8 @@ spec:
 // runs waits for the pod's container.
 const runs = `nodeagent pods | grep -q 'web.*Running' && ctr --namespace k8s.io tasks list | grep -c RUNNING | grep -qx 2`
 
-// upgraded: from an older agent to this one with a pod running and the VIP held. No container is restarted, keepalived sees nothing, and what
-// the old agent knew the new one knows.
+// upgraded: from an older agent to this one with a pod running, the VIP held against a neighbour that wants it, and a repair done. No container is
+// restarted, keepalived sees nothing, and what the old agent knew and spent the new one knows.
 func upgraded(n node, deb string) error {
 	if _, err := n.install(olderTree(n.t).deb); err != nil {
 		return err
@@ -34,27 +34,38 @@ func upgraded(n node, deb string) error {
 		printf 'staticPods:\n  mode: run\n' >/etc/nodeagent/config.d/run.yaml; echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml
 		systemctl daemon-reload; systemctl restart nodeagent; nodeagent mute NetworkReady --for 1h`)
 	n.put("/etc/nodeagent/manifests/web.yaml", []byte(manifest), 0o600)
-	n.sh(`journalctl --rotate --vacuum-time=1s -q
-		nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 --priority 100 >/etc/keepalived/keepalived.conf; systemctl restart keepalived`)
-	if err := n.within(patience).until(runs + ` && ip address show dev node0 | grep -q 192.0.2.100`); err != nil {
+	n.vrrp()
+	n.sh(`echo 'repair: {mode: on}' >/etc/nodeagent/config.d/70-repair.yaml; systemctl restart nodeagent; journalctl --rotate --vacuum-time=1s -q`)
+	n.settled()
+	const repaired = `nodeagent repair plan | grep '^[a-z]* *flannel-peer' | grep -o '[0-9]* of .*'`
+	if err := n.within(patience).until(`nodeagent check FlannelReachable 10.244.2.0/24`); err != nil {
 		return err
 	}
-	const seen = `journalctl --no-pager -o cat -u keepalived | grep -c -e 'Entering' -e 'effective priority' || true`
+	n.sh("ip neighbour delete 10.244.2.0 dev flannel.1")
+	if err := n.within(2 * patience).until(runs + ` && ` + holds + ` && /usr/libexec/nodeagent/nodeagent-check vip && ` + repaired + ` | grep -q '^1 of'`); err != nil {
+		return err
+	}
+	// Of both nodes: the neighbour would take the VIP at the first lower priority.
+	const seen = `journalctl --no-pager -o cat -u keepalived -u rival | grep -c -e 'Entering' -e 'effective priority' || true`
 	const containers = `ctr --namespace k8s.io tasks list | sort`
-	tasks, transitions := n.sh(containers), n.sh(seen)
+	tasks, transitions, budget := n.sh(containers), n.sh(seen), n.sh(repaired)
+	n.sh("touch /run/nodeagent/kept") // with it the verdict: a file that is gone would read as fit, whatever the node is
 	if _, err := n.install(deb); err != nil {
 		return err
 	}
-	if err := n.within(patience).until(`nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true' && ` + runs); err != nil {
+	if err := n.within(patience).until(`nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true' && nodeagent check RuntimeResponsive && /usr/libexec/nodeagent/nodeagent-check vip && ` + runs); err != nil {
 		return err
 	}
 	if now := n.sh(containers); now != tasks {
 		return fmt.Errorf("the containers were\n%s\nand are\n%s", tasks, now)
 	}
 	if now := n.sh(seen); now != transitions {
-		return fmt.Errorf("keepalived saw %s changes before and %s now:\n%s", transitions, now, n.sh("journalctl --no-pager -u keepalived | tail"))
+		return fmt.Errorf("keepalived saw %s changes before and %s now:\n%s", transitions, now, n.sh("journalctl --no-pager -u keepalived -u rival | tail"))
 	}
-	return n.expect(`ip address show dev node0 | grep -q 192.0.2.100; grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; ! nodeagent setup run --dry-run | grep -q nothing`)
+	if now := n.sh(repaired); now != budget {
+		return fmt.Errorf("of the budget of repairs %s was used, and now %s", budget, now)
+	}
+	return n.expect(holds + `; [ -e /run/nodeagent/kept ]; grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; ! nodeagent setup run --dry-run | grep -q nothing`)
 }
 
 // rebooted: all of it comes back by itself, and until the agent has looked the node is unfit.
