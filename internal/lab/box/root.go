@@ -17,11 +17,11 @@ import (
 
 // packages are what is in the root beside Debian's essential ones.
 var packages = []string{"systemd-sysv", "dbus", "iproute2", "iptables", "procps", "containerd", "runc", "crun", "containernetworking-plugins", "docker-registry",
-	"keepalived", "rpm"}
+	"keepalived", "haproxy", "rpm"}
 
 // hooks are run on the root when all packages are in: no service starts unasked, and nothing of this machine stays in.
 var hooks = []string{
-	`chroot "$1" systemctl disable containerd.service docker-registry.service keepalived.service`,
+	`chroot "$1" systemctl disable containerd.service docker-registry.service keepalived.service haproxy.service`,
 	`rm -f "$1"/etc/resolv.conf "$1"/etc/hostname; : >"$1"/etc/machine-id; mkdir -p "$1"/var/log/journal`,
 }
 
