@@ -249,6 +249,7 @@ func (p *planner) container(c *corev1.Container, role Role, have group) {
 			return
 		}
 	case newest != nil && newest.State == StateUnknown:
+		p.unknown(slot, *newest)
 		return
 	case newest != nil && newest.State == Running:
 		p.running(slot, c, role, *newest, spare, m)

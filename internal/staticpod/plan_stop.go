@@ -122,6 +122,19 @@ func (p *planner) stopWith(slot Slot, c Container, whole bool) {
 	p.act(Action{Slot: slot, Verb: Stop, ID: c.ID, Name: c.Name, Sandbox: c.Sandbox, Grace: max(grace, minGrace), Hook: hook, Why: why, Whole: whole})
 }
 
+// unknown ends a container whose state the runtime does not know, as kubelet does: containerd calls one so whose task it can't take up after its
+// own restart, such as one that it was starting when it was killed, and says nothing else until it is stopped.
+func (p *planner) unknown(slot Slot, c Container) {
+	if c.Missing { // it is on its way out
+		return
+	}
+	if _, begun := p.s.Memory.StopBy[c.ID]; begun {
+		p.stop(slot, c)
+		return
+	}
+	p.end(slot, c, "the runtime does not know its state", nil)
+}
+
 // end stops one container of a pod that goes on: what it did to deserve it is said, and feeds its back-off.
 func (p *planner) end(slot Slot, c Container, why string, grace *time.Duration) {
 	g := c.Grace

@@ -274,7 +274,13 @@ func TestPlan(t *testing.T) {
 			s.Want = wantedOf(policy(corev1.RestartPolicyOnFailure), "main")
 			s.Containers[0] = gone(s.Containers[0], 10*time.Second)
 		}, "stop container c0 main 2s", 0},
-		{"it does not tell the state", func(s *State) { up(s); s.Containers[0].State = StateUnknown }, "", 0},
+		{"it was listed and is no more", func(s *State) { up(s); s.Containers[0].State, s.Containers[0].Missing = StateUnknown, true }, "", 0},
+		{"it does not know the state", func(s *State) { up(s); s.Containers[0].State = StateUnknown }, "stop container c0 main 30s", 0},
+		{"it does not know the state, and the stop was begun", func(s *State) {
+			up(s)
+			s.Containers[0].State = StateUnknown
+			s.Memory.StopBy = map[string]StopMemory{"c0": {By: now.Add(5 * time.Second)}}
+		}, "stop container c0 main 5s", 0},
 
 		// Sandboxes.
 		{"a sandbox that died: its containers first", func(s *State) { up(s); s.Sandboxes[0] = sandbox("s0", 0, false) }, "stop container c0 main 30s", 0},

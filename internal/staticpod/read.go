@@ -203,7 +203,7 @@ func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 		defer cancel()
 		r, err := p.d.CRI.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: c.ID, Verbose: c.State == Running})
 		if isNotFound(err) {
-			c.State = StateUnknown
+			c.State, c.Missing = StateUnknown, true
 			return nil
 		}
 		if err != nil {

@@ -106,6 +106,7 @@ type Container struct {
 	hook              string    // as written beside the container
 	Gone              bool      // its process is seen to have ended; the runtime has not said so yet
 	GoneAt            time.Time // since when
+	Missing           bool      // it was listed, and its status is not to be had any more
 }
 
 // Role of a container in its pod.

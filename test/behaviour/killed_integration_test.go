@@ -111,3 +111,27 @@ func copies(mark string) (n int) {
 	}
 	return n
 }
+
+// TestStateNotKnown: containerd does not find a container's pipes after its restart, and calls its state unknown for ever. The container is ended
+// and started again, as kubelet does, and nothing of it is there twice.
+func TestStateNotKnown(t *testing.T) {
+	everyContainerd(t, func(t *testing.T, r rig) {
+		dir := t.TempDir()
+		s := &stage{t: t, rig: r, agent: newAgent(t, dir, r), manifests: filepath.Join(dir, "manifests")}
+		s.agent.start()
+		mark := filepath.Base(r.cgroup) + "-unknown"
+		s.put("web.yaml", s.pod("web", mark, ""))
+		c := s.running("web", anyOne)
+		r.down()
+		pipes, err := filepath.Glob("/run/nodeagent-lab/*/state/io.containerd.grpc.v1.cri/containers/" + c.ID)
+		if err != nil || len(pipes) != 1 {
+			t.Fatalf("containerd's folder of container %s: %q, %v", c.ID, pipes, err)
+		}
+		if err := os.RemoveAll(pipes[0]); err != nil {
+			t.Fatal(err)
+		}
+		r.up()
+		s.running("web", func(n lab.Seen) bool { return n.ID != c.ID })
+		s.onlyOne("web", mark)
+	})
+}

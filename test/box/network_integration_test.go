@@ -95,13 +95,13 @@ func overlayMended(n node) error {
 		return err
 	}
 	n.sh("ip neighbour delete 10.244.2.0 dev flannel.1")
-	if err := n.until(`nodeagent check FlannelPeers && exit 1 || [ $? = 1 ]; nodeagent repair plan -o json | grep -q 'dry-run: would have been done'`); err != nil {
+	// flanneld has to be half a minute old before anything of its is touched.
+	if err := n.within(2 * n.patience).until(`nodeagent check FlannelPeers && exit 1 || [ $? = 1 ]; nodeagent repair plan -o json | grep -q 'dry-run: would have been done'`); err != nil {
 		return err
 	}
 	n.sh("echo 'repair: {mode: on}' >/etc/nodeagent/config.d/90-test.yaml; systemctl reload nodeagent")
 	const well = `ip neighbour show dev flannel.1 | grep -q '^10.244.2.0 .*PERMANENT'; ip route show dev flannel.1 | grep -q '^10.244.2.0/24 via'; nodeagent check FlannelPeers; nodeagent check FlannelDevice`
-	// flanneld has to be half a minute old before anything of its is touched.
-	if err := n.within(2 * n.patience).until(well); err != nil {
+	if err := n.until(well); err != nil {
 		return err
 	}
 	n.sh("ip link set flannel.1 down")

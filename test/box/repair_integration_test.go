@@ -120,7 +120,9 @@ func TestRepairDead(t *testing.T) {
 
 	n.set("Restart=always\nRestartSec=100ms\nStartLimitIntervalSec=0\n")
 	for range 5 {
-		n.sh("systemctl show -P MainPID containerd >/run/before; systemctl kill --kill-who=main --signal=KILL containerd")
+		if err := n.until(`systemctl show -P MainPID containerd >/run/before; systemctl kill --kill-who=main --signal=KILL containerd`); err != nil { // between two lives it has no main process
+			t.Fatal(err)
+		}
 		if err := n.until(`[ "$(systemctl show -P ActiveState containerd)" = active ] && [ "$(systemctl show -P MainPID containerd)" != 0 ] && [ "$(systemctl show -P MainPID containerd)" != "$(cat /run/before)" ]`); err != nil {
 			t.Fatal(err)
 		}

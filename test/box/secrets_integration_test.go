@@ -48,7 +48,7 @@ func TestSecretsStay(t *testing.T) {
 	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + images)
 	hash := n.plant()
 	n.sh("dpkg -i " + n.give(thisTree(t).deb) + " && nodeagent setup run")
-	n.sh("systemd-run --quiet --wait --unit=haproxy.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")
+	n.sh("systemd-run --quiet --wait --unit=crio.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")
 	if err := n.until(`nodeagent pods describe web -o json | tr -d ' \n' | grep -q '"restarts":[1-9]'; nodeagent pods describe quiet -o json | grep -q Running; nodeagent status | grep -q broken.yaml`); err != nil {
 		t.Fatalf("%v\n%s", err, n.sh("nodeagent status; nodeagent pods; journalctl --no-pager -u nodeagent | tail -30"))
 	}
@@ -108,7 +108,7 @@ func TestSecretsStay(t *testing.T) {
 	n.holdsNone("the bundle", all(up), hash)
 	for file, want := range map[string]string{
 		"status.txt": "web", "doctor.txt": "certificates", "events.jsonl": "default/web", "config/effective.yaml": "webConfigFile: /etc/nodeagent/web.yml", "journal/nodeagent.txt": "started",
-		"journal/haproxy.txt": "the unit says password=", "runtime/sandboxes.json": "quiet", "runtime/containers.json": "web", "runtime/version.json": "containerd", "runtime/status.json": "RuntimeReady",
+		"journal/crio.txt": "the unit says password=", "runtime/sandboxes.json": "quiet", "runtime/containers.json": "web", "runtime/version.json": "containerd", "runtime/status.json": "RuntimeReady",
 		"runtime/images.json": "pause", "runtime/image-filesystem.json": "io.containerd", "network/address.txt": "192.0.2.10", "network/route.txt": "192.0.2.1", "logs.txt": "the last words",
 		"manifests.txt": "apiserver.key", "files/etc/keepalived/keepalived.conf": "auth_type PASS", "files/etc/haproxy/haproxy.cfg": "stats auth", "machine/processes.txt": "containerd", "index.json": `"name"`,
 	} {

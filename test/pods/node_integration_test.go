@@ -267,7 +267,7 @@ func removeCgroups(t *testing.T, cgroup string) {
 }
 
 // patience is the deadline of everything that is waited for: generous, for it bounds only what fails.
-const patience = 45 * time.Second
+const patience = 90 * time.Second
 
 // eventually asks again and again until ok is content. The pause between is no synchronisation: it keeps the asking cheap.
 func eventually(t testing.TB, what string, ok func(context.Context) error) {
