@@ -61,12 +61,15 @@ var suites = []struct {
 	{"network", network},
 	{"components", components},
 	{"scrape", scrape},
+	{"runtime", runtimes},
 }
 
 type options struct {
 	agent string
 	n     int
 	idle  time.Duration
+	// containerd is the daemon of the lab; empty: the machine's.
+	containerd string
 }
 
 func main() {

@@ -42,7 +42,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 		return nil, err
 	}
 	defer os.Remove(workload)
-	l, err := lab.New(lab.Options{Dir: dir, Name: "bench", Workload: workload, Handlers: []string{"runc"}})
+	l, err := lab.New(lab.Options{Dir: dir, Name: "bench", Containerd: o.containerd, Workload: workload, Handlers: []string{"runc"}})
 	if err != nil {
 		return nil, err
 	}
