@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/view"
 )
@@ -176,8 +177,8 @@ func (c *Checker) kubelet(ctx context.Context, cfg Config) []health.Look {
 	if s.healthz.outcome == answered {
 		c.observe(nameKubelet, s.healthz.took)
 	}
-	if _, started, err := readStat(cfg.Proc, s.kubelet.PID); err == nil {
-		c.follow(cfg, nameKubelet, &process{pid: s.kubelet.PID, started: started})
+	if now, err := procs.ReadStat(cfg.Proc, s.kubelet.PID); err == nil {
+		c.follow(cfg, nameKubelet, &process{pid: s.kubelet.PID, started: now.Start})
 	}
 	c.views.Set(nameKubelet, kubeletShown(s))
 	return []health.Look{{Of: KubeletHealthy, Findings: []health.Finding{judgeKubelet(s)}}}

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/procs"
 )
 
 // exits tells at once that a component's process ended: a balancer's verdict must not wait for the next look. Where the kernel has no pidfds that can be
@@ -17,7 +19,7 @@ type exits struct {
 
 type watched struct {
 	pid     int
-	started int64
+	started uint64
 	stop    func()
 }
 
@@ -62,7 +64,7 @@ func onExit(proc string, p *process, fn func()) (stop func()) {
 		return nothing
 	}
 	file := os.NewFile(uintptr(fd), "pidfd")
-	if _, started, err := readStat(proc, p.pid); err != nil || started != p.started { // the number is another process' by now
+	if now, err := procs.ReadStat(proc, p.pid); err != nil || now.Start != p.started { // the number is another process' by now
 		file.Close()
 		go fn()
 		return nothing

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 )
 
 // Kubelet is what the agent knows of this node's kubelet.
@@ -80,7 +81,7 @@ func (l *kubeletLooker) look(ctx context.Context, deps Deps, cfg Config, now tim
 		s.healthz = server.get(ctx, "/healthz")
 		server.close()
 	}
-	if state, _, err := readStat(cfg.Proc, s.kubelet.PID); s.kubelet.PID > 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && state == 'Z') {
+	if now, err := procs.ReadStat(cfg.Proc, s.kubelet.PID); s.kubelet.PID > 0 && (errors.Is(err, fs.ErrNotExist) || err == nil && now.State == 'Z') {
 		s.kubelet.PID, s.kubelet.Started = 0, time.Time{} // it ended since it was looked for
 	}
 	well := s.healthz.outcome == answered && s.healthz.status == http.StatusOK

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path"
@@ -16,8 +15,8 @@ import (
 // process of a component.
 type process struct {
 	pid     int
-	state   byte  // T, D, S ... as in proc_pid_stat(5)
-	started int64 // in clock ticks since the boot: with the pid, its identity
+	state   byte   // T, D, S ... as in proc_pid_stat(5)
+	started uint64 // in clock ticks since the boot: with the pid, its identity
 	at      time.Time
 	path    string // as it was started; empty: no absolute one
 	uid     int
@@ -63,13 +62,13 @@ func (p *processes) find(proc string, programs []string, declared map[string]boo
 		if !fresh {
 			break
 		}
-		state, started, err := readStat(proc, x.pid)
-		if err != nil || started != x.started || state == 'Z' {
+		now, err := procs.ReadStat(proc, x.pid)
+		if err != nil || now.Start != x.started || now.State == 'Z' {
 			fresh = false
 			break
 		}
 		y := *x
-		y.state = state
+		y.state = now.State
 		p.found[name] = &y
 	}
 	if fresh {
@@ -133,8 +132,8 @@ func sameNetwork(proc, pid, namespace string) bool {
 }
 
 func readProcess(proc string, pid int, program string, boot time.Time) (*process, bool) {
-	state, started, err := readStat(proc, pid)
-	if err != nil || state == 'Z' {
+	stat, err := procs.ReadStat(proc, pid)
+	if err != nil || stat.State == 'Z' {
 		return nil, false
 	}
 	uid, err := readUID(proc, pid)
@@ -149,35 +148,14 @@ func readProcess(proc string, pid int, program string, boot time.Time) (*process
 	if path.Base(words[0]) != program {
 		return nil, false // a name that only looks like it, cut off by the kernel
 	}
-	x := &process{pid: pid, state: state, started: started, uid: uid, flags: parseFlags(words[1:])}
+	x := &process{pid: pid, state: stat.State, started: stat.Start, uid: uid, flags: parseFlags(words[1:])}
 	if path.IsAbs(words[0]) {
 		x.path = words[0]
 	}
 	if !boot.IsZero() {
-		x.at = boot.Add(time.Duration(started) * time.Second / ticks)
+		x.at = boot.Add(stat.Started())
 	}
 	return x, true
-}
-
-// ticks a second in /proc, which is 100 on every architecture that Kubernetes runs on.
-const ticks = 100
-
-// readStat reads "123 (name) S ...", in which the name may hold anything.
-func readStat(proc string, pid int) (state byte, started int64, err error) {
-	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0, 0, err
-	}
-	end := bytes.LastIndexByte(b, ')')
-	if end < 0 {
-		return 0, 0, fmt.Errorf("%s/%d/stat has no name", proc, pid)
-	}
-	f := strings.Fields(string(b[end+1:]))
-	if len(f) < 20 {
-		return 0, 0, fmt.Errorf("%s/%d/stat is too short", proc, pid)
-	}
-	started, err = strconv.ParseInt(f[19], 10, 64)
-	return f[0][0], started, err
 }
 
 // readUID is the real user of a process. The owner of its folder in /proc is not: it is root for a process that hides its memory.
@@ -215,9 +193,9 @@ func (f *found) explain(proc string, answers ...answer) {
 		if a.outcome != hung || f.process == nil {
 			continue
 		}
-		if state, started, err := readStat(proc, f.process.pid); err == nil && started == f.process.started {
+		if now, err := procs.ReadStat(proc, f.process.pid); err == nil && now.Start == f.process.started {
 			p := *f.process
-			p.state = state
+			p.state = now.State
 			f.process = &p
 		}
 	}

@@ -1,7 +1,6 @@
 package keepalive
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -126,43 +125,17 @@ func readKeepalived(proc string, pids []int) (parents []Process, whole bool, err
 func readProcess(proc string, pid int) (Process, error) {
 	p := Process{PID: pid}
 	dir := filepath.Join(proc, strconv.Itoa(pid))
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	stat, err := procs.ReadStat(proc, pid)
 	if err != nil {
 		return p, err
 	}
-	if err := p.parseStat(stat); err != nil {
-		return p, err
-	}
+	p.Start, p.State, p.comm, p.parent = stat.Start, stat.State, stat.Comm, stat.Parent
 	if b, err := os.ReadFile(filepath.Join(dir, "cgroup")); err == nil {
 		p.Unit, p.InPod = unitOf(b)
 	}
 	p.netns, err = os.Readlink(filepath.Join(dir, "ns/net"))
 	p.nsKnown = err == nil
 	return p, nil
-}
-
-var errStat = errors.New("unexpected content of a stat file")
-
-// parseStat reads "123 (name) S 1 ...": the name may hold anything.
-func (p *Process) parseStat(b []byte) error {
-	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
-	if open < 0 || end < open || end+2 > len(b) {
-		return errStat
-	}
-	p.comm = string(b[open+1 : end])
-	f := strings.Fields(string(b[end+1:])) // from field 3
-	if len(f) < 20 || len(f[0]) != 1 {
-		return errStat
-	}
-	p.State = f[0][0]
-	var err error
-	if p.parent, err = strconv.Atoi(f[1]); err != nil {
-		return errStat
-	}
-	if p.Start, err = strconv.ParseUint(f[19], 10, 64); err != nil {
-		return errStat
-	}
-	return nil
 }
 
 // unitOf reads proc_pid_cgroup: the unit that systemd put the process into, and whether it is a pod's.

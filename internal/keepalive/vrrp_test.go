@@ -169,10 +169,10 @@ func TestJudge(t *testing.T) {
 		{"dead", Seen{Configured: configured, Told: told(StateMaster)}, StateStopped, "failing/Down", "ok", "ok"},
 		{"dead with the address", Seen{Configured: configured, Addresses: here, Told: told(StateStopped)}, StateUnknown, "failing/Down", "unknown/NotTold", "failing/VIPWithoutKeepalived"},
 		{"stopped", Seen{Configured: configured, Processes: []Process{{PID: 7, State: 'T'}}, Addresses: here, Told: told(StateMaster)}, StateMaster, "failing/Stopped", "ok", "ok"},
-		{"processes not to be read", Seen{Configured: configured, ProcessErr: errStat, Addresses: here}, StateMaster, "unknown/Unreadable", "unknown/Unreadable", "unknown/Unreadable"},
-		{"addresses not to be read", Seen{Configured: configured, Processes: alive, AddressErr: errStat, Told: told(StateMaster)}, StateMaster, "ok", "unknown/Unreadable", "unknown/Unreadable"},
+		{"processes not to be read", Seen{Configured: configured, ProcessErr: errUnread, Addresses: here}, StateMaster, "unknown/Unreadable", "unknown/Unreadable", "unknown/Unreadable"},
+		{"addresses not to be read", Seen{Configured: configured, Processes: alive, AddressErr: errUnread, Told: told(StateMaster)}, StateMaster, "ok", "unknown/Unreadable", "unknown/Unreadable"},
 		{"no keepalived at all", Seen{Configured: Configured{Path: "x"}}, "", "absent", "absent", "absent"},
-		{"a configuration not to be read", Seen{Configured: Configured{Err: errStat}}, "", "unknown/Unreadable", "unknown/Unreadable", "unknown/Unreadable"},
+		{"a configuration not to be read", Seen{Configured: Configured{Err: errUnread}}, "", "unknown/Unreadable", "unknown/Unreadable", "unknown/Unreadable"},
 		{"an instance that only the FIFO knows", Seen{Processes: alive, Told: told(StateBackup)}, StateBackup, "ok", "ok", "ok"},
 		{"one that ended and is configured no more", Seen{Configured: Configured{Path: "x"}, Told: told(StateStopped)}, "", "absent", "absent", "absent"},
 	} {
@@ -238,6 +238,8 @@ func TestTransitionsAreCounted(t *testing.T) {
 	}
 }
 
+var errUnread = errors.New("not to be read")
+
 // proc is a proc file system with processes.
 func proc(t *testing.T, processes map[string][2]string) string {
 	t.Helper()
@@ -302,14 +304,10 @@ func TestUnitOf(t *testing.T) {
 	}
 }
 
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte(stat("1", "a) b (", "S", "2", "3")))
+func FuzzUnitOf(f *testing.F) {
+	f.Add([]byte("1:name=systemd:/system.slice/keepalived.service\n0::/\n"))
 	f.Add([]byte("1 (x"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var p Process
-		_ = p.parseStat(b)
-		_, _ = unitOf(b)
-	})
+	f.Fuzz(func(t *testing.T, b []byte) { _, _ = unitOf(b) })
 }
 
 func TestOnExit(t *testing.T) {

@@ -1,12 +1,10 @@
 package netcheck
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +21,10 @@ func flanneldSince(proc, netns string) time.Time {
 		if comm != "flanneld" {
 			return
 		}
-		id := strconv.Itoa(pid)
-		if there, err := os.Readlink(filepath.Join(proc, id, "ns/net")); err == nil && here != "" && there != here {
+		if there, err := os.Readlink(filepath.Join(proc, strconv.Itoa(pid), "ns/net")); err == nil && here != "" && there != here {
 			return // another node's, as in kind
 		}
-		if at, ok := startOf(proc, id); ok && at.After(youngest) {
+		if at, ok := startOf(proc, pid); ok && at.After(youngest) {
 			youngest = at
 		}
 	}); err != nil {
@@ -49,34 +46,15 @@ func namespace(proc, netns string) string {
 	return fmt.Sprintf("net:[%d]", st.Ino)
 }
 
-// userHZ is the unit of proc_pid_stat(5)'s times on every architecture of Linux.
-const userHZ = 100
-
-// startOf is when a process started: field 22 of its stat, and the time of the boot.
-func startOf(proc, pid string) (time.Time, bool) {
-	stat, err := os.ReadFile(filepath.Join(proc, pid, "stat"))
+// startOf is when a process started.
+func startOf(proc string, pid int) (time.Time, bool) {
+	stat, err := procs.ReadStat(proc, pid)
 	if err != nil {
 		return time.Time{}, false
 	}
-	i := bytes.LastIndexByte(stat, ')') // a name may hold blanks and brackets
-	fields := strings.Fields(string(stat[i+1:]))
-	const startTime = 22 - 3 // the first field here is the third
-	if i < 0 || len(fields) <= startTime {
-		return time.Time{}, false
-	}
-	ticks, err := strconv.ParseUint(fields[startTime], 10, 64)
+	up, err := procs.Uptime(proc)
 	if err != nil {
 		return time.Time{}, false
 	}
-	uptime, err := os.ReadFile(filepath.Join(proc, "uptime"))
-	if err != nil {
-		return time.Time{}, false
-	}
-	word, _, _ := strings.Cut(string(uptime), " ")
-	seconds, err := strconv.ParseFloat(word, 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	age := time.Duration((seconds - float64(ticks)/userHZ) * float64(time.Second))
-	return time.Now().Add(-max(age, 0)), true
+	return time.Now().Add(-max(up-stat.Started(), 0)), true
 }

@@ -1,12 +1,13 @@
 package staticpod
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"nodeagent/internal/procs"
 )
 
 // owner tells whose a process is whose pid the runtime gave for a container.
@@ -18,49 +19,36 @@ const (
 	another       // not the container's any more: that one has ended
 )
 
+const procfs = "/proc"
+
 // reuseMargin is how much younger than its container a process must be to be another one: wall clocks are compared, and the container's is
 // taken by the runtime a moment after the process was made.
 const reuseMargin = 10 * time.Second
 
-// ticks a second of /proc's times: USER_HZ, which Linux fixes at 100 for programs.
-const ticks = 100
-
 // ownerOf judges the process that has the pid now, and lives. To take the container for ended it wants both a cgroup that is not the container's
 // and a start after the container's: a process may leave its cgroup, and a clock may be set.
 func ownerOf(pid int, id string, started time.Time) owner {
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	cgroup, err := os.ReadFile(filepath.Join(dir, "cgroup"))
+	cgroup, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "cgroup"))
 	if err != nil {
 		return unsure
 	}
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	stat, err := procs.ReadStat(procfs, pid)
 	if err != nil {
 		return unsure
 	}
-	up, err := os.ReadFile("/proc/uptime")
+	up, err := procs.Uptime(procfs)
 	if err != nil {
 		return unsure
 	}
-	return judgeOwner(string(cgroup), stat, string(up), id, started, time.Now())
+	return judgeOwner(string(cgroup), up-stat.Started(), id, started, time.Now())
 }
 
-// judgeOwner is ownerOf over what /proc said (proc_pid_cgroup(5), proc_pid_stat(5), proc_uptime(5)).
-func judgeOwner(cgroup string, stat []byte, uptime, id string, started, now time.Time) owner {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // from the third on; the name before may hold anything
-	if len(fields) < 20 {
-		return unsure
-	}
-	if strings.Contains(cgroup, id) {
+// judgeOwner is ownerOf over what /proc said: the process' cgroups (proc_pid_cgroup(5)) and its age.
+func judgeOwner(cgroup string, age time.Duration, id string, started, now time.Time) owner {
+	switch {
+	case strings.Contains(cgroup, id):
 		return its
-	}
-	start, err := strconv.ParseUint(string(fields[19]), 10, 63)
-	word, _, _ := strings.Cut(uptime, " ")
-	up, upErr := strconv.ParseFloat(word, 64)
-	if err != nil || upErr != nil || started.IsZero() {
-		return unsure
-	}
-	age := time.Duration((up - float64(start)/ticks) * float64(time.Second))
-	if now.Add(-age).After(started.Add(reuseMargin)) {
+	case !started.IsZero() && now.Add(-age).After(started.Add(reuseMargin)):
 		return another
 	}
 	return unsure

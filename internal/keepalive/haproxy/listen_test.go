@@ -64,7 +64,7 @@ func TestExitIsSeen(t *testing.T) {
 	done := make(chan error, 1)
 	ctx := t.Context()
 	go func() { done <- e.Run(ctx) }()
-	e.watch([]Process{{PID: cmd.Process.Pid, Born: "1"}})
+	e.watch([]Process{{PID: cmd.Process.Pid, Born: 1}})
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,12 +18,15 @@ type Process struct {
 	PID    int
 	File   string // the first configuration of its command line, seen from its own root; empty: none
 	Root   string // /proc/PID/root
-	Born   string // starttime of proc_pid_stat(5), which tells it from a later process of the same number
+	Born   uint64 // starttime of proc_pid_stat(5), which tells it from a later process of the same number
 	State  byte   // T: stopped; D: waits for the kernel
 	Here   bool   // it has this process's network namespace, so that sock_diag sees its ports
 	Pod    bool   // it has another mount namespace: its paths are its own
 	Unsure error  // its namespace or command line could not be read
 }
+
+// program is the comm of a HAProxy.
+const program = "haproxy"
 
 // processes lists every process called haproxy. The error says that the list may not be whole.
 func processes(table *procs.Table) ([]Process, error) {
@@ -37,7 +39,7 @@ func processes(table *procs.Table) ([]Process, error) {
 		if pid == 1 {
 			self = true
 		}
-		if comm == "haproxy" {
+		if comm == program {
 			pids = append(pids, pid)
 		}
 	}); err != nil {
@@ -69,25 +71,14 @@ func gone(err error) bool {
 // readProcess reads one process; errOther for one that is not HAProxy or no longer runs.
 func readProcess(proc string, pid int) (Process, error) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
-	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
+	stat, err := procs.ReadStat(proc, pid)
 	if err != nil {
 		return Process{}, fmt.Errorf("read process %d: %w", pid, err)
 	}
-	if string(bytes.TrimSpace(comm)) != "haproxy" {
+	if stat.Comm != program || stat.State == 'Z' || stat.State == 'X' {
 		return Process{}, errOther
 	}
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-	if err != nil {
-		return Process{}, fmt.Errorf("read process %d: %w", pid, err)
-	}
-	after := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(after) < 20 {
-		return Process{}, fmt.Errorf("read process %d: its stat has %d fields", pid, len(after))
-	}
-	p := Process{PID: pid, State: after[0][0], Born: after[19], Root: filepath.Join(dir, "root")}
-	if p.State == 'Z' || p.State == 'X' {
-		return Process{}, errOther
-	}
+	p := Process{PID: pid, State: stat.State, Born: stat.Start, Root: filepath.Join(dir, "root")}
 	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	p.Unsure = err
 	p.File = configOf(strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00"))

@@ -1,8 +1,6 @@
 package shim
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,32 +16,16 @@ type Process struct {
 	PID   int
 	Name  string // comm, cut at 15 bytes by the kernel
 	State byte   // R, S, D, T, Z ... of the main thread (proc_pid_stat(5))
+	Gone  bool   // it has ended, and is not waited for yet
 	Start uint64 // in clock ticks since boot: with PID it is one process and no other
 	Age   time.Duration
 	Args  []string // read for the names that were asked for; nil otherwise
 }
 
-// ticks a second of /proc's times: USER_HZ, which Linux fixes at 100 for programs.
-const ticks = 100
-
-// Uptime is the time since boot, which Process.Age is counted from.
-func Uptime(proc string) (time.Duration, error) {
-	b, err := os.ReadFile(filepath.Join(proc, "uptime"))
-	if err != nil {
-		return 0, err
-	}
-	word, _, _ := strings.Cut(string(b), " ")
-	s, err := strconv.ParseFloat(word, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read uptime: %w", err)
-	}
-	return time.Duration(s * float64(time.Second)), nil
-}
-
 // ReadProcesses reads the processes for whose comm want says yes, with their command lines. One that ends meanwhile is left out.
 func ReadProcesses(table *procs.Table, want func(comm string) bool) ([]Process, error) {
 	proc := table.Proc()
-	up, err := Uptime(proc)
+	up, err := procs.Uptime(proc)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +56,7 @@ func ReadProcesses(table *procs.Table, want func(comm string) bool) ([]Process, 
 
 // ReadProcess reads one process; false: there is none.
 func ReadProcess(proc string, pid int) (Process, bool) {
-	up, err := Uptime(proc)
+	up, err := procs.Uptime(proc)
 	if err != nil {
 		return Process{}, false
 	}
@@ -82,31 +64,11 @@ func ReadProcess(proc string, pid int) (Process, bool) {
 }
 
 func read(proc string, pid int, up time.Duration) (Process, bool) {
-	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
+	s, err := procs.ReadStat(proc, pid)
 	if err != nil {
 		return Process{}, false
 	}
-	p, ok := ParseStat(b)
-	p.Age = max(0, up-time.Duration(p.Start)*(time.Second/ticks))
-	return p, ok
-}
-
-// ParseStat reads proc_pid_stat(5); Age and Args are not in it.
-func ParseStat(b []byte) (Process, bool) {
-	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')') // the name may hold anything
-	if open < 1 || end < open {
-		return Process{}, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:open])))
-	rest := strings.Fields(string(b[end+1:]))
-	if err != nil || len(rest) < 20 || len(rest[0]) != 1 {
-		return Process{}, false
-	}
-	start, err := strconv.ParseUint(rest[19], 10, 63) // field 22
-	if err != nil || start > 1<<53 {
-		return Process{}, false
-	}
-	return Process{PID: pid, Name: string(b[open+1 : end]), State: rest[0][0], Start: start}, true
+	return Process{PID: s.PID, Name: s.Comm, State: s.State, Gone: s.Gone(), Start: s.Start, Age: max(0, up-s.Started())}, true
 }
 
 // IsShim reports whether a comm is that of containerd's shims: containerd-shim, containerd-shim-runc-v2 ..., cut by the kernel.

@@ -66,7 +66,7 @@ type Task struct {
 	Start uint64 // Process.Start of PID when it was first seen
 }
 
-// Dead reports whether the task's process has ended: there is none of its pid, another one has the pid, or a zombie is left.
+// Dead reports whether the task's process has ended: there is none of its pid, another one has the pid, or it has ended and is not waited for.
 func Dead(t Task, now Process, there bool) bool {
-	return !there || now.Start != t.Start || now.State == 'Z' || now.State == 'X'
+	return !there || now.Start != t.Start || now.Gone
 }

@@ -8,23 +8,6 @@ import (
 	"nodeagent/internal/procs"
 )
 
-func TestParseStat(t *testing.T) {
-	p, ok := ParseStat([]byte("12 (a) b) (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"))
-	if !ok || p.PID != 12 || p.Name != "a) b) (c" || p.State != 'S' || p.Start != 4711 {
-		t.Errorf("got %+v %v", p, ok)
-	}
-	for _, bad := range []string{"", "12", "12 (a", "x (a) S 1", "12 (a) S 1 2", ") ("} {
-		if _, ok := ParseStat([]byte(bad)); ok {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("12 (a) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"))
-	f.Fuzz(func(t *testing.T, b []byte) { _, _ = ParseStat(b) })
-}
-
 func TestParse(t *testing.T) {
 	shim := func(args ...string) Process { return Process{Name: "containerd-shim", Args: args} }
 	for _, c := range []struct {
@@ -68,7 +51,8 @@ func TestDead(t *testing.T) {
 		want  bool
 	}{
 		{"lives", Process{Start: 100, State: 'S'}, true, false}, {"gone", Process{}, false, true},
-		{"another one has its pid", Process{Start: 200, State: 'S'}, true, true}, {"zombie", Process{Start: 100, State: 'Z'}, true, true},
+		{"another one has its pid", Process{Start: 200, State: 'S'}, true, true}, {"zombie", Process{Start: 100, State: 'Z', Gone: true}, true, true},
+		{"its main thread alone has ended", Process{Start: 100, State: 'Z'}, true, false},
 	} {
 		if got := Dead(task, c.now, c.there); got != c.want {
 			t.Errorf("%s: %v", c.name, got)

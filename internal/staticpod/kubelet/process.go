@@ -17,9 +17,6 @@ import (
 // kubelets are the programs that are a kubelet or hold one.
 var kubelets = []string{"kubelet", "kubelite", "k3s", "rke2", "k0s", "hyperkube"}
 
-// hertz is USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that Go runs on.
-const hertz = 100
-
 // process finds a running kubelet; false when /proc could not be listed. Of several, kubelet itself comes before a distribution that
 // holds one, then the lowest pid.
 func (h *host) process(table *procs.Table, boot time.Time) (*Process, bool) {
@@ -94,25 +91,17 @@ func arguments(cmdline []byte) []string {
 	return out
 }
 
-// started is a process' start from field 22 of its stat (proc_pid_stat(5)); zero if it can't be told.
+// started is a process' start ; zero if it can't be told.
 func (h *host) started(dir string, boot time.Time) time.Time {
 	b, err := readFile(h.real(dir+"/stat", true), 4096)
 	if err != nil || boot.IsZero() {
 		return time.Time{}
 	}
-	i := bytes.LastIndexByte(b, ')') // the name before it may hold spaces
-	if i < 0 {
+	stat, err := procs.ParseStat(b)
+	if err != nil {
 		return time.Time{}
 	}
-	fields := strings.Fields(string(b[i+1:]))
-	if len(fields) < 20 {
-		return time.Time{}
-	}
-	ticks, err := strconv.ParseInt(fields[19], 10, 64)
-	if err != nil || ticks < 0 || ticks > 1<<50 {
-		return time.Time{}
-	}
-	return boot.Add(time.Duration(ticks) * (time.Second / hertz))
+	return boot.Add(stat.Started())
 }
 
 // bootTime is btime of /proc/stat; zero if it can't be told.
