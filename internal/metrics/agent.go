@@ -41,7 +41,7 @@ func parts(s Sources) []part {
 	if s.Components != nil && s.Roles != nil {
 		out = append(out, part{"components", func(to *samples) { componentSamples(to, s.Components(), s.Roles()) }})
 	}
-	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }}, part{"process", process()})
+	return append(out, part{"agent", func(to *samples) { agentSamples(to, s) }})
 }
 
 func runtimeSamples(to *samples, r view.Runtime) {

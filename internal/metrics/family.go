@@ -21,12 +21,7 @@ type description struct {
 
 // desc describes a metric of the agent. It panics on a name or labels that Prometheus would not take: they are all written here.
 func desc(name, help string, labels ...string) *description {
-	return plain("nodeagent_"+name, help, labels...)
-}
-
-// plain is desc for a name that every exporter has.
-func plain(name, help string, labels ...string) *description {
-	d := &description{name: name, help: help, labels: slices.Sorted(slices.Values(labels)), kind: dto.MetricType_GAUGE}
+	d := &description{name: "nodeagent_" + name, help: help, labels: slices.Sorted(slices.Values(labels)), kind: dto.MetricType_GAUGE}
 	if len(labels) > mostLabels || len(slices.Compact(slices.Clone(d.labels))) < len(labels) {
 		panic("labels of " + d.name)
 	}

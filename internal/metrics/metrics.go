@@ -65,6 +65,7 @@ func New(s Sources) *Metrics {
 	m.node = &node{parts: parts(s), onError: m.failed}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), // 23 series; the process' memory is one of its own
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("nodeagent", version.WithExtraConstLabels(prometheus.Labels{"version": clean(s.Version), "revision": clean(s.Revision)})),
 		m.cri.duration, m.cri.requests, m.cri.errors, m.peerRTT, m.answers,
 	)
