@@ -47,8 +47,22 @@ type Restarter struct {
 	journal  journal
 	restarts []Restart
 	loop     *reconcile.Loop
-	asked    map[*Action]asked // of the loop alone
+
+	// Of the loop alone.
+	asked map[*Action]asked
+	heard heard
 }
+
+// heard is what the journal said last.
+type heard struct {
+	unit string
+	at   time.Time
+	ago  time.Duration
+	err  error
+}
+
+// hearEvery is how often the journal is asked while trouble lasts, which in dry-run may be for days.
+const hearEvery = 30 * time.Second
 
 // asked is what a restart was last asked for.
 type asked struct {
@@ -64,7 +78,7 @@ const askEvery = 5 * time.Second
 
 // NewRestarter makes a task that does nothing until Run.
 func NewRestarter(l *Ledger, restarts ...Restart) *Restarter {
-	r := &Restarter{ledger: l, hand: Hand{}, board: l.board, log: l.log, proc: "/proc", journal: journal{"/"}, restarts: restarts, asked: map[*Action]asked{}}
+	r := &Restarter{ledger: l, hand: Hand{}, board: l.board, log: l.log, proc: "/proc", journal: journalctl, restarts: restarts, asked: map[*Action]asked{}}
 	r.loop = reconcile.NewLoop(r.pass, reconcile.Options{Name: "repairs", Bound: restartDeadline + time.Minute, OnError: func(err error) { r.log.Error("repairs", zap.Error(err)) }})
 	return r
 }
@@ -163,8 +177,11 @@ func (r *Restarter) act(ctx context.Context, x Restart, w Want, target, problem 
 	refusal := ""
 	if err != nil {
 		refusal = err.Error()
-	} else {
-		refusal = cmp.Or(refuse(u, rules), r.holds(ctx, target, w.Apart), r.speaks(ctx, target, w.Silent, r.ledger.bounded(x.Action).After))
+	} else if refusal = refuse(u, rules); refusal == "" {
+		refusal = r.holds(ctx, target, w.Apart)
+	}
+	if refusal == "" && w.Silent {
+		refusal = r.speaks(ctx, target, r.ledger.bounded(x.Action).After)
 	}
 	if refusal != "" {
 		r.ledger.refused(q, refusal, false)
@@ -200,11 +217,12 @@ func (r *Restarter) holds(ctx context.Context, unit string, pid int) string {
 }
 
 // speaks says that a unit is not proven stuck, since it writes to the journal, or since that can't be known.
-func (r *Restarter) speaks(ctx context.Context, unit string, must bool, silent time.Duration) string {
-	if !must {
-		return ""
+func (r *Restarter) speaks(ctx context.Context, unit string, silent time.Duration) string {
+	if now := time.Now(); r.heard.unit != unit || now.Sub(r.heard.at) >= hearEvery {
+		ago, err := r.journal.silentFor(ctx, unit, Uptime(), now)
+		r.heard = heard{unit, now, ago, err}
 	}
-	ago, err := r.journal.silentFor(ctx, unit, Uptime())
+	ago, err := r.heard.ago, r.heard.err
 	switch {
 	case err != nil:
 		return fmt.Sprintf("whether %s still writes to its journal is not known: %v", unit, err)

@@ -22,7 +22,7 @@ func stand(t *testing.T, b *bench, a *Action, want func(message string) Want) (*
 		}
 		return Want{}
 	}})
-	r.hand, r.journal = h, journal{t.TempDir()}
+	r.hand, r.journal = h, func(context.Context, string) ([]byte, error) { return nil, nil }
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error)
 	go func() { over <- r.Run(ctx) }()
