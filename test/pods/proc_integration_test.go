@@ -101,6 +101,15 @@ func (c proc) root(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(c.pid), "root", name)
 }
 
+// wrote waits for the file that a step of its program leaves: a container runs before its program has done anything.
+func (c proc) wrote(name string) {
+	c.t().Helper()
+	eventually(c.t(), c.p.name+": "+name+" is written", waitFor(func() error {
+		_, err := os.Lstat(c.root(name))
+		return err
+	}))
+}
+
 // read gives what the container reads at a path.
 func (c proc) read(name string) string {
 	c.t().Helper()

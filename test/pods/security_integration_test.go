@@ -68,6 +68,7 @@ volumeMounts:
 - {name: ctl, mountPath: /ctl}
 `)+objects)
 	c := p.run("main")
+	c.wrote("/cm-seen")
 	if !slices.Contains(c.groups(), "4000") {
 		t.Errorf("it has the groups %v", c.groups())
 	}

@@ -154,6 +154,7 @@ securityContext: {runAsUser: 1000}
 volumeMounts: [{name: disk, mountPath: /disk}, {name: memory, mountPath: /memory}]
 `))
 	c := p.run("main")
+	c.wrote("/memory/f")
 	equal(t, "the file", c.read("/disk/f"), "a")
 	equal(t, "the mode", c.mode("/disk"), os.FileMode(0o777))
 	equal(t, "the mode", c.mode("/memory"), os.FileMode(0o777))
@@ -242,6 +243,7 @@ volumeMounts:
 - {name: c, mountPath: /c/site.conf, subPath: greeting}
 `)+objects)
 	c := p.run("main")
+	c.wrote("/sub/f")
 	if out, code := c.exec("write /ro/f a"); code == 0 || !strings.Contains(out, "read-only") {
 		t.Errorf("writing to a read-only mount ended with %d, %q", code, out)
 	}
