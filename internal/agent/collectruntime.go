@@ -142,23 +142,29 @@ func failedLogs(ctx context.Context, c config.Config) ([]string, error) {
 	return paths, ctx.Err()
 }
 
+// newestLogs takes the last two attempts of each container that wrote something: the newest may have begun a moment ago, and
+// what the one before it said last is why there is a newer.
 func newestLogs(root string) ([]string, error) {
 	pods, err := podlogs.Find(root, "", "")
 	if err != nil {
 		return nil, err
 	}
-	var all []podlogs.Attempt
+	var all [][]podlogs.Attempt
 	for _, p := range pods {
 		for _, c := range p.Containers {
-			if n := len(c.Attempts); n > 0 {
-				all = append(all, c.Attempts[n-1])
+			wrote := slices.DeleteFunc(c.Attempts, func(a podlogs.Attempt) bool { return a.Bytes == 0 })
+			slices.Reverse(wrote)
+			if len(wrote) > 0 {
+				all = append(all, wrote[:min(len(wrote), 2)])
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b podlogs.Attempt) int { return b.Newest.Compare(a.Newest) })
+	slices.SortFunc(all, func(a, b []podlogs.Attempt) int { return b[0].Newest.Compare(a[0].Newest) })
 	var paths []string
-	for _, a := range all[:min(len(all), failedContainers)] {
-		paths = append(paths, a.Path)
+	for _, attempts := range all[:min(len(all), failedContainers)] {
+		for _, a := range attempts {
+			paths = append(paths, a.Path)
+		}
 	}
 	return paths, nil
 }

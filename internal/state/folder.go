@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrTaken says that another agent has the folder.
@@ -50,7 +51,7 @@ type Folder struct {
 	instance string
 }
 
-// Open makes the folder (0700) if needed, locks it and reads or makes its instance id. ErrTaken if another process has it; a *VersionError, with
+// Open makes the folder (0700) if needed, locks it and reads or makes its instance id. ErrTaken if another process has it for a second; a *VersionError, with
 // nothing changed, if a newer agent wrote in it.
 func Open(dir string) (*Folder, error) {
 	if err := Newer(dir); err != nil {
@@ -63,7 +64,7 @@ func Open(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := flock(lock); err != nil {
 		lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", dir, ErrTaken)
@@ -77,6 +78,19 @@ func Open(dir string) (*Folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// lockWait is how long Open waits for a lock that another process has. An agent that was killed while it started a helper program
+// leaves a child that has the lock until it is that program.
+const lockWait = time.Second
+
+func flock(lock *os.File) error {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 100) {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // identity is the content of instance.json. Its id marks every sandbox and container that is ours.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 type thing struct {
@@ -61,6 +62,14 @@ func TestOneAgentAFolder(t *testing.T) {
 	if again := open(t, dir); again.Instance() != id || len(id) != 16 {
 		t.Errorf("instance %q became %q", id, again.Instance())
 	}
+}
+
+// TestDyingAgentIsWaitedFor has the lock given back by what a killed agent left, a moment after the next one asks.
+func TestDyingAgentIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	time.AfterFunc(lockWait/10, func() { f.Close() })
+	open(t, dir)
 }
 
 func TestOtherVersionIsLeftAlone(t *testing.T) {
