@@ -1,3 +1,5 @@
+//go:build !integration
+
 package behaviour
 
 import (
@@ -8,7 +10,7 @@ import (
 )
 
 // TestFake plays the script over the fake runtime in each of its personalities. Its containers are real processes, so that they can be
-// killed; its cgroups are not, so that pidfds are of no use and events or the resync have to do.
+// killed; its cgroups are not, so that pidfds are of no use and events or the resync have to do. Where a real runtime plays the script (the tag integration) it is not played again.
 func TestFake(t *testing.T) {
 	for _, p := range crifake.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {
