@@ -102,6 +102,14 @@ func proc() root {
 	return root{"/proc/stat": "cpu 1 2\nbtime 1767225600\n", "/proc/1/comm": "systemd\n", "/proc/1/cmdline": "/sbin/init\x00", "/proc/1/stat": "1 (systemd) S 0"}
 }
 
+// namespaces are those of a process; the reader's are 1.
+func namespaces(pid, net, pids int) root {
+	out := root{"/proc/self/ns/net": "-> net:[1]", "/proc/self/ns/pid": "-> pid:[1]"}
+	out[fmt.Sprintf("/proc/%d/ns/net", pid)] = fmt.Sprintf("-> net:[%d]", net)
+	out[fmt.Sprintf("/proc/%d/ns/pid", pid)] = fmt.Sprintf("-> pid:[%d]", pids)
+	return out
+}
+
 // process adds a process started ten seconds after the boot.
 func process(pid int, comm string, args ...string) root {
 	dir := fmt.Sprintf("/proc/%d/", pid)
@@ -217,6 +225,8 @@ func TestFindNodes(t *testing.T) {
 		{"running under another name", proc().with(process(78, "exe", "/usr/bin/kubelet")).with(root{"/proc/78/exe": "-> /usr/bin/kubelet (deleted)"}), "process 78 (kubelet) runs", nil, nil},
 		{"k3s running", proc().with(process(79, "k3s-server", "/usr/local/bin/k3s server")), "process 79 (k3s) runs", func(f Facts) any { return f.Config.StaticPodPath }, "/var/lib/rancher/k3s/agent/pod-manifests"},
 		{"k3s as a tool", proc().with(process(80, "k3s", "k3s", "kubectl", "get", "pods")), "", nil, nil},
+		{"of another node", proc().with(process(82, "kubelet", "kubelet")).with(namespaces(82, 2, 2)), "", nil, nil},
+		{"in a container", proc().with(process(83, "kubelet", "kubelet")).with(namespaces(83, 1, 2)), "process 83 (kubelet) runs", nil, nil},
 		{"a zombie", proc().with(process(81, "kubelet")).with(root{"/proc/81/cmdline": ""}), "", nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

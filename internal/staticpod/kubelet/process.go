@@ -56,6 +56,9 @@ func (h *host) inspect(pid int, name string, boot time.Time) *Process {
 			return nil
 		}
 	}
+	if h.elsewhere(dir) {
+		return nil
+	}
 	cmdline, err := readFile(h.real(dir+"/cmdline", true), maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -72,6 +75,21 @@ func (h *host) inspect(pid int, name string, boot time.Time) *Process {
 	}
 	fl := parseFlags(args)
 	return &Process{PID: pid, Name: name, Flags: fl.list(), StartedAt: h.started(dir, boot), flags: fl}
+}
+
+// elsewhere tells a process of another node that is a container of this one, as kind's are: it shares neither the network nor the processes.
+// Where that may not be read it counts as here.
+func (h *host) elsewhere(dir string) bool {
+	for _, kind := range []string{"net", "pid"} {
+		ours, err := os.Readlink(h.real("/proc/self/ns/"+kind, false))
+		if err != nil {
+			return false
+		}
+		if theirs, err := os.Readlink(h.real(dir+"/ns/"+kind, false)); err != nil || theirs == ours {
+			return false
+		}
+	}
+	return true
 }
 
 // serves tells k3s, rke2 and k0s as a node from the same binaries as a tool. k3s rewrites its title to one word, "k3s server".
