@@ -26,8 +26,8 @@ type images struct {
 }
 
 type image struct {
-	present   bool // seen once; until a creation says otherwise
-	pulling   bool
+	present   bool            // seen once; until a creation says otherwise
+	pulling   time.Time       // since when; zero: no pull runs
 	waiting   map[string]bool // keys
 	failures  int
 	err       string
@@ -66,12 +66,12 @@ func (im *images) states(ctx context.Context, x *pod, want *folder.Wanted) (map[
 		}
 		im.mu.Lock()
 		i := im.get(c.Image)
-		s := ImageState{Known: true, Present: i.present, Pulling: i.pulling, Error: i.err, NotBefore: i.notBefore, Fresh: fresh[c.Image]}
-		if i.pulling {
+		s := ImageState{Known: true, Present: i.present, PullingSince: i.pulling, Error: i.err, NotBefore: i.notBefore, Fresh: fresh[c.Image]}
+		if s.pulling() {
 			i.waiting[x.key] = true
 		}
 		im.mu.Unlock()
-		if !s.Present && !s.Pulling {
+		if !s.Present && !s.pulling() {
 			present, err := im.ask(ctx, c.Image)
 			if err != nil {
 				s.Known, s.Error = false, clip(err.Error())
@@ -108,17 +108,17 @@ func (im *images) pull(ctx context.Context, name, key string) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	i := im.get(name)
-	if !i.pulling && i.notBefore.After(time.Now()) { // another pod's pull failed since the pass began
+	if i.pulling.IsZero() && i.notBefore.After(time.Now()) { // another pod's pull failed since the pass began
 		im.p.keyed.Wake(key)
 		return
 	}
 	i.waiting[key] = true
-	if i.pulling {
+	if !i.pulling.IsZero() {
 		return
 	}
-	i.pulling = true
+	began := time.Now()
+	i.pulling = began
 	im.p.ops.Go(func() {
-		began := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, pullDeadline)
 		defer cancel()
 		_, err := im.p.d.Images.PullImage(ctx, &cri.PullImageRequest{Image: &cri.ImageSpec{Image: name, UserSpecifiedImage: name}})
@@ -130,7 +130,7 @@ func (im *images) pulled(name string, err error, took time.Duration) {
 	im.mu.Lock()
 	i := im.get(name)
 	keys := slices.Collect(maps.Keys(i.waiting))
-	i.waiting, i.pulling = map[string]bool{}, false
+	i.waiting, i.pulling = map[string]bool{}, time.Time{}
 	first := i.failures == 0
 	if err == nil {
 		i.present, i.failures, i.err, i.notBefore = true, 0, "", time.Time{}

@@ -90,7 +90,7 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	p.ended(x.key, s, len(actions) > 0)
 	for _, a := range actions {
 		if im, ok := s.Images[a.Image]; ok && a.Verb == Pull {
-			im.Pulling = true
+			im.PullingSince = now
 			s.Images[a.Image] = im
 		}
 	}

@@ -113,7 +113,7 @@ func (p *planner) images() bool {
 func (p *planner) image(c *corev1.Container) bool {
 	im := p.s.Images[c.Image]
 	switch {
-	case !im.Known || im.Pulling:
+	case !im.Known || im.pulling():
 		return false
 	case c.ImagePullPolicy == corev1.PullAlways && !im.Fresh:
 	case im.Present:

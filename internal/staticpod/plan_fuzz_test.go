@@ -74,7 +74,10 @@ func stateOfDice(d *dice) State {
 	for _, n := range names {
 		s.Memory.Containers[n] = ContainerMemory{Next: uint32(d.roll(5)), Level: d.roll(4), NotBefore: d.when(), Done: d.roll(4) == 1, LastExit: d.roll(2), LastBox: fmt.Sprint("s", d.roll(3)), Recorded: uint32(d.roll(4)),
 			Hooked: fmt.Sprint("c", d.roll(7)), HookError: []string{"", "exit code 1"}[d.roll(2)], LastAt: d.when()}
-		im := ImageState{Known: d.roll(4) != 1, Present: d.roll(4) != 1, Pulling: d.roll(8) == 1, NotBefore: d.when()}
+		im := ImageState{Known: d.roll(4) != 1, Present: d.roll(4) != 1, NotBefore: d.when()}
+		if d.roll(8) == 1 {
+			im.PullingSince = now
+		}
 		s.Images["img-"+n] = im
 		if d.roll(6) == 1 {
 			s.Ops[containerSlot(n)] = Action{Slot: containerSlot(n), Verb: []Verb{CreateAndStart, Start, Stop}[d.roll(3)], Sandbox: fmt.Sprint("s", d.roll(3))}

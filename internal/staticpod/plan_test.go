@@ -120,7 +120,7 @@ func TestPlan(t *testing.T) {
 	}{
 		// From nothing.
 		{"image first", func(s *State) { s.Images["img-main"] = ImageState{Known: true} }, "pull img-main", 0},
-		{"image is on its way", func(s *State) { s.Images["img-main"] = ImageState{Known: true, Pulling: true} }, "", 0},
+		{"image is on its way", func(s *State) { s.Images["img-main"] = ImageState{Known: true, PullingSince: now} }, "", 0},
 		{"image is not known", func(s *State) { s.Images["img-main"] = ImageState{} }, "", 0},
 		{"pull failed", func(s *State) { s.Images["img-main"] = ImageState{Known: true, NotBefore: now.Add(7 * time.Second)} }, "", 7 * time.Second},
 		{"one of two images", func(s *State) {

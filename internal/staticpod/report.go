@@ -184,10 +184,6 @@ func containerView(name string, want *folder.Wanted, s State, now time.Time) (cv
 }
 
 func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool, now time.Time) string {
-	pulling := false
-	for _, im := range s.Images {
-		pulling = pulling || im.Pulling
-	}
 	var spec *corev1.PodSpec
 	if want != nil && want.Pod.Spec != nil {
 		spec = &want.Pod.Spec.Spec
@@ -223,7 +219,7 @@ func phase(want *folder.Wanted, s State, v view.Pod, level int, stopping bool, n
 		return view.PhaseCrashLoop
 	case !v.NextStart.IsZero():
 		return view.PhaseBackOff
-	case pulling:
+	case len(pulling(s.Images)) > 0:
 		return view.PhasePulling
 	case len(v.Containers) > 0 && all("") && all("sidecar"):
 		return view.PhaseNotReady
@@ -280,7 +276,7 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 	case view.PhaseNotReady:
 		f.Reason, f.Message = conditions.PodNotReady, notReady(v, s.Probes)
 	case view.PhasePulling:
-		f.Reason, f.Message = conditions.PodStarting, "an image is being pulled"
+		f.Reason, f.Message = conditions.PodStarting, strings.Join(pulling(s.Images), "; ")
 	default:
 		f.Reason, f.Message = conditions.PodStarting, "being started"
 	}
@@ -300,6 +296,16 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 	}
 	f.Message = clip(f.Message)
 	return f
+}
+
+// pulling says which images are being pulled, and since when: the CRI tells nothing more of a pull.
+func pulling(images map[string]ImageState) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		if im := images[name]; im.pulling() {
+			out = append(out, "pulling image "+name+" since "+im.PullingSince.Local().Format("15:04:05"))
+		}
+	}
+	return out
 }
 
 // notReady names the containers whose probes do not pass.

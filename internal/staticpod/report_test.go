@@ -43,7 +43,7 @@ func TestViewAndFinding(t *testing.T) {
 		message string // part of it
 	}{
 		{"nothing yet", nil, view.PhasePending, health.Failing, conditions.PodStarting, "being started"},
-		{"pulling", func(s *State) { s.Images["img-main"] = ImageState{Known: true, Pulling: true} }, view.PhasePulling, health.Failing, conditions.PodStarting, "being pulled"},
+		{"pulling", func(s *State) { s.Images["img-main"] = ImageState{Known: true, PullingSince: now} }, view.PhasePulling, health.Failing, conditions.PodStarting, "pulling image img-main since " + now.Local().Format("15:04:05")},
 		{"pull failed", func(s *State) { s.Images["img-main"] = ImageState{Known: true, Error: "denied"} }, view.PhasePending, health.Failing, conditions.PodImage, "image img-main: denied"},
 		{"sandbox failed", func(s *State) { s.Failures[sandboxSlot] = Failure{Count: 1, Error: "no network"} }, view.PhasePending, health.Failing, conditions.PodError, "sandbox: no network"},
 		{"container failed", func(s *State) {

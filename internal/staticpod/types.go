@@ -130,13 +130,15 @@ type ProbeState struct {
 
 // ImageState is what is known of an image.
 type ImageState struct {
-	Known     bool
-	Present   bool
-	Pulling   bool
-	Error     string
-	NotBefore time.Time // of the next pull
-	Fresh     bool      // pulled for this content already, for imagePullPolicy Always
+	Known        bool
+	Present      bool
+	PullingSince time.Time // of the pull that runs; zero: none does
+	Error        string
+	NotBefore    time.Time // of the next pull
+	Fresh        bool      // pulled for this content already, for imagePullPolicy Always
 }
+
+func (i ImageState) pulling() bool { return !i.PullingSince.IsZero() }
 
 // Failure is how often in a row an op of a slot failed.
 type Failure struct {
