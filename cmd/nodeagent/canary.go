@@ -15,8 +15,9 @@ func newCanary(g *globals) *cobra.Command {
 		Use:   "canary",
 		Short: "Start and end a container through each runtime handler",
 		Long: `canary starts a container through each runtime handler (runc, crun ...), runs a
-command in it, stops and removes it, and shows how long each step took. The
-program is this very binary; no image is pulled and nothing is left.
+command in it, stops and removes it, and shows how long each step took, and on
+stderr meanwhile where it is. The program is this very binary; no image is
+pulled and nothing is left.
 
 PATH is cri where no kubelet is, with the runtime's own pause image. A kubelet
 kills what it does not know, so beside one containerd's own API is used: native,
@@ -31,7 +32,9 @@ exits with 1 if a handler failed, 2 if nothing could be tried.`,
 		if err := forRoot("containers are root's to start"); err != nil {
 			return err
 		}
-		results, err := agent.Canary(cmd.Context(), g.lenient())
+		p := progressOf(cmd)
+		results, err := agent.Canary(cmd.Context(), g.lenient(), p.at)
+		p.end()
 		if err != nil && len(results) == 0 {
 			return err
 		}

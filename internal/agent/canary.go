@@ -13,13 +13,15 @@ import (
 )
 
 // Canary starts and ends a container through each handler of the runtime that the configuration, or this node's kubelet, names. The program in
-// it is the running one.
-func Canary(ctx context.Context, c config.Config) ([]view.Canary, error) {
+// it is the running one. progress is told each step as it begins.
+func Canary(ctx context.Context, c config.Config, progress func(handler, step string)) ([]view.Canary, error) {
 	k := kubelet.Find("/")
 	exe, err := program()
 	if err != nil {
 		return nil, err
 	}
+	cc := canaryConfig(c, exe, func() bool { return k.Installed })
+	cc.Progress = progress
 	return runtime.RunCanary(ctx, runtime.Config{
 		Endpoint: c.ContainerRuntimeEndpoint, ProbeTimeout: c.RuntimeProbeTimeout, CheckFrequency: c.RuntimeCheckFrequency,
 		Kubelet: func() (string, string) {
@@ -28,7 +30,7 @@ func Canary(ctx context.Context, c config.Config) ([]view.Canary, error) {
 			}
 			return k.Config.ContainerRuntimeEndpoint, "kubelet's configuration " + k.Config.Path
 		},
-		Canary: canaryConfig(c, exe, func() bool { return k.Installed }),
+		Canary: cc,
 	})
 }
 

@@ -28,6 +28,8 @@ type CanaryConfig struct {
 	KubeletHere func() bool   // nil: no kubelet is here
 	// CgroupParent of its sandboxes on the CRI; empty: one of ours, removed again.
 	CgroupParent string
+	// Progress is told each step as it begins; nil: nobody is.
+	Progress func(handler, step string)
 }
 
 // DefaultCanaryStep is far above what any step takes on a node that works: about 0.1 s.
@@ -152,7 +154,7 @@ func runCanary(ctx context.Context, conn grpc.ClientConnInterface, cfg Config) (
 	return canary.Run(ctx, conn, canary.Config{
 		Runtime: d.name, Version: d.version, Handlers: d.told.Handlers, PauseImage: d.told.PauseImage, KubeletHere: cc.KubeletHere != nil && cc.KubeletHere(),
 		SystemdCgroup: d.cgroupDriver() == "systemd", Dir: cc.Dir, Program: cc.Program, Wait: cc.Wait, Exec: cc.Exec,
-		StepTimeout: cmp.Or(cc.StepTimeout, DefaultCanaryStep), CgroupParent: cc.CgroupParent,
+		StepTimeout: cmp.Or(cc.StepTimeout, DefaultCanaryStep), CgroupParent: cc.CgroupParent, Progress: cc.Progress,
 	})
 }
 

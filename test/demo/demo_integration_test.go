@@ -46,8 +46,9 @@ func TestDemoProvesThatPodsComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !regexp.MustCompile(`pod web is back after .*attempt 1`).Match(out) {
-		t.Errorf("it says nothing of the pod that came back:\n%s", out)
+	// Each step that takes its time is told of as it begins or ends.
+	if !regexp.MustCompile(`(?s)^starting a private containerd.*is up after .*nodeagent runs .*metrics at .*pod web runs.*kill -9 .*pod web is back after .*attempt 1\nremoving every process`).Match(out) {
+		t.Errorf("it does not say where it is, or nothing of the pod that came back:\n%s", out)
 	}
 	clean(t, dir)
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Wait, Exec    []string      // its arguments: to run until SIGTERM, and to end at once with 0
 	StepTimeout   time.Duration // deadline of each step; above 0
 	CgroupParent  string        // of the CRI path; empty: one of ours, removed again
+	// Progress is told each step as it begins; nil: nobody is.
+	Progress func(handler, step string)
 }
 
 // ErrBusy says that another canary runs in the same folder.
@@ -94,7 +96,7 @@ func Run(ctx context.Context, conn grpc.ClientConnInterface, c Config) ([]view.C
 			out = append(out, view.Canary{Handler: h.Name, At: time.Now(), Off: "a shim of type " + h.Type + " is not tried without the CRI"})
 			continue
 		}
-		out = append(out, one(ctx, r, h, path, c.StepTimeout))
+		out = append(out, one(ctx, r, h, path, c))
 	}
 	// Ours alone is left, if anything: a step that failed may have left it.
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StepTimeout)
@@ -125,7 +127,7 @@ type step struct {
 	end  bool // it undoes: done even if an earlier one failed or the caller gave up
 }
 
-func one(ctx context.Context, r runner, h oci.Handler, path string, timeout time.Duration) view.Canary {
+func one(ctx context.Context, r runner, h oci.Handler, path string, c Config) view.Canary {
 	res := view.Canary{Handler: h.Name, Path: path, At: time.Now(), OK: true}
 	for _, s := range r.steps(h) {
 		if !res.OK && !s.end {
@@ -135,7 +137,10 @@ func one(ctx context.Context, r runner, h oci.Handler, path string, timeout time
 		if s.end {
 			stepCtx = context.WithoutCancel(ctx)
 		}
-		stepCtx, cancel := context.WithTimeout(stepCtx, timeout)
+		if c.Progress != nil {
+			c.Progress(h.Name, s.name)
+		}
+		stepCtx, cancel := context.WithTimeout(stepCtx, c.StepTimeout)
 		began := time.Now()
 		err := s.do(stepCtx)
 		cancel()
