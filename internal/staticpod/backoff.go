@@ -16,6 +16,16 @@ type Restart struct {
 	ResetAfter time.Duration     // a container that ran this long starts again from the first
 }
 
+// longest is the longest wait that a death can have led to which left this level.
+func (r Restart) longest(level int) time.Duration {
+	d := r.Backoff.Delay(level - 2)
+	d += time.Duration(float64(d) * min(r.Backoff.Jitter, 1))
+	if r.Backoff.Max > 0 {
+		d = min(d, r.Backoff.Max)
+	}
+	return d
+}
+
 // Death is the end of a container, recorded once.
 type Death struct {
 	Container Container
@@ -39,7 +49,7 @@ func observe(m Memory, cs []Container, policy func(container string) corev1.Rest
 		if c.Attempt >= cm.Next {
 			cm.Next = c.Attempt + 1
 		}
-		if latest := now.Add(r.Backoff.Max); r.Backoff.Max > 0 && cm.NotBefore.After(latest) {
+		if latest := now.Add(r.longest(cm.Level)); cm.NotBefore.After(latest) {
 			cm.NotBefore = latest // the clock was set back
 		}
 		if c.State == Running && !c.Gone && cm.Level > 0 && !c.Started.IsZero() && now.Sub(c.Started) >= r.ResetAfter {

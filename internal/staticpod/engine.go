@@ -91,6 +91,7 @@ type pod struct {
 	fresh    map[string]bool      // images pulled for the content of memory.Hash
 	statuses map[string]Container // by container id: what does not change any more in its state
 	addrs    map[string]string    // sandbox id -> ip
+	owned    map[string]bool      // ids that Pods.owner has of it
 	gone     map[string]time.Time // container id -> when its process was seen to be gone
 	lost     map[string]bool      // ids of those that a stop was of no use to: the runtime goes on calling them running
 	last     *reading             // of a full reading, to be used once
@@ -210,7 +211,7 @@ func (p *Pods) pod(key string) *pod {
 	x := p.pods[key]
 	if x == nil {
 		x = &pod{key: key, ops: map[Slot]Action{}, failures: map[Slot]Failure{}, fresh: map[string]bool{}, statuses: map[string]Container{},
-			addrs: map[string]string{}, gone: map[string]time.Time{}, lost: map[string]bool{}, ooms: map[string]int{}, since: time.Now(), refresh: true}
+			addrs: map[string]string{}, owned: map[string]bool{}, gone: map[string]time.Time{}, lost: map[string]bool{}, ooms: map[string]int{}, since: time.Now(), refresh: true}
 		p.pods[key] = x
 	}
 	return x

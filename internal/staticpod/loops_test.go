@@ -671,6 +671,15 @@ func TestSandboxThatDied(t *testing.T) {
 		if c := n.running("web"); c.SandboxID == web.SandboxID || len(n.rt.Sandboxes("")) != 1 {
 			n.t.Error(n.describe())
 		}
+		// One that died while no agent ran leaves nothing behind either.
+		n.kill()
+		check(n.t, n.rt.KillSandbox("web-node"))
+		n.run()
+		after(time.Minute)
+		n.running("web")
+		n.remove("web.yaml")
+		after(time.Minute)
+		n.nothingLeft()
 	})
 }
 

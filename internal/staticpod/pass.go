@@ -203,6 +203,9 @@ func (p *Pods) keep(x *pod, version int, m Memory) bool {
 func (p *Pods) change(x *pod, alter func(*Memory)) error {
 	p.mu.Lock()
 	m := x.memory.clone()
+	if m.Name == "" { // asked for before its first pass; without its name the next agent would not find it
+		m.Namespace, m.Name = splitKey(x.key)
+	}
 	alter(&m)
 	x.memory = m
 	x.version++

@@ -144,7 +144,7 @@ func (p *planner) bringUp(want *folder.Wanted, have group) {
 			return
 		}
 		if len(have.sandboxes) > 0 {
-			if have.sandboxes[0].Ready && have.sandboxes[0].IP == "" && p.now.Sub(have.sandboxes[0].Created) < time.Second {
+			if age := p.now.Sub(have.sandboxes[0].Created); have.sandboxes[0].Ready && have.sandboxes[0].IP == "" && age >= 0 && age < time.Second { // below 0: the clock was set back
 				p.at(have.sandboxes[0].Created.Add(time.Second))
 				return
 			}

@@ -1,12 +1,19 @@
 package staticpod
 
 import (
+	"math"
 	"slices"
 	"time"
 )
 
 // minGrace is kubelet's floor of a stop's grace (pkg/kubelet/kuberuntime/kuberuntime_container.go).
 const minGrace = 2 * time.Second
+
+// graceOf is a stop's grace given in seconds. 68 years stand for all that is longer, which the API takes too: a runtime counts it in nanoseconds
+// of 64 bits.
+func graceOf(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, 0), math.MaxInt32)) * time.Second
+}
 
 // teardown stops and removes. stopped: no container runs and no sandbox holds an address or port any more; gone: nothing is left
 // and nothing is on its way.

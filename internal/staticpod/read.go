@@ -68,8 +68,8 @@ func (p *Pods) list(ctx context.Context, only map[string]string) (map[string]*re
 		r := at(c.GetAnnotations(), c.GetLabels())
 		a := c.GetAnnotations()
 		grace := 30 * time.Second
-		if n, err := strconv.ParseInt(a[annotationGrace], 10, 32); err == nil && n >= 0 {
-			grace = time.Duration(n) * time.Second
+		if n, err := strconv.ParseInt(a[annotationGrace], 10, 64); err == nil {
+			grace = graceOf(n)
 		}
 		role, order := roleFrom(a[annotationRole])
 		r.containers = append(r.containers, Container{
@@ -80,11 +80,14 @@ func (p *Pods) list(ctx context.Context, only map[string]string) (map[string]*re
 	}
 	for _, r := range out {
 		slices.SortFunc(r.sandboxes, func(a, b Sandbox) int { return cmp.Or(cmp.Compare(b.Attempt, a.Attempt), b.Created.Compare(a.Created)) })
-		slices.SortFunc(r.containers, func(a, b Container) int {
-			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Attempt, a.Attempt))
-		})
+		slices.SortFunc(r.containers, newestFirst)
 	}
 	return out, nil
+}
+
+// newestFirst orders containers by their attempt: those of one name only grow, in whatever sandbox, while the clock may be set back.
+func newestFirst(a, b Container) int {
+	return cmp.Or(cmp.Compare(b.Attempt, a.Attempt), b.Created.Compare(a.Created))
 }
 
 func stateOf(s cri.ContainerState) ContainerState {
@@ -192,7 +195,7 @@ func addresses(n *cri.PodSandboxNetworkStatus) string {
 func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 	p.mu.Lock()
 	known, ok := x.statuses[c.ID]
-	p.owner[c.ID] = x.key
+	p.own(x, c.ID)
 	gone, lost := x.gone[c.ID], x.lost[c.ID]
 	p.mu.Unlock()
 	if !ok || known.State != c.State {
@@ -276,7 +279,7 @@ func (p *Pods) forget(x *pod, r *reading) {
 	}
 	for _, s := range r.sandboxes {
 		have[s.ID] = true
-		p.owner[s.ID] = x.key
+		p.own(x, s.ID)
 	}
 	for slot := range x.failures { // of what was to be taken away
 		if (slot.Kind == "dead" || slot.Kind == "sandbox") && slot.Name != "" && !have[slot.Name] {
@@ -292,14 +295,24 @@ func (p *Pods) forget(x *pod, r *reading) {
 			delete(x.statuses, id)
 			delete(x.gone, id)
 			delete(x.lost, id)
-			delete(p.owner, id)
 			p.forgetOOM(x, id)
 		}
 	}
 	for id := range x.addrs {
 		if !have[id] {
 			delete(x.addrs, id)
+		}
+	}
+	for id := range x.owned {
+		if !have[id] {
+			delete(x.owned, id)
 			delete(p.owner, id)
 		}
 	}
+}
+
+// own notes whose a container or sandbox is. It needs the lock.
+func (p *Pods) own(x *pod, id string) {
+	p.owner[id] = x.key
+	x.owned[id] = true
 }

@@ -125,7 +125,7 @@ func (p *Pods) ShutdownTime() time.Duration {
 		}
 		grace := 30 * time.Second
 		if s := w.Pod.Spec.Spec.TerminationGracePeriodSeconds; s != nil {
-			grace = max(time.Duration(*s)*time.Second, minGrace)
+			grace = max(graceOf(*s), minGrace)
 		}
 		if critical(&w.Pod.Spec.Spec) {
 			last = max(last, grace)

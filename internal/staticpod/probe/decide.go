@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"math"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +31,7 @@ func timingOf(p *corev1.Probe) timing {
 		success: int(or(p.SuccessThreshold, 1)), failure: int(or(p.FailureThreshold, 3)),
 	}
 	if g := p.TerminationGracePeriodSeconds; g != nil && *g > 0 {
-		t.grace = time.Duration(*g) * time.Second
+		t.grace = time.Duration(min(*g, math.MaxInt32)) * time.Second // 68 years stand for all that is longer
 	}
 	return t
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -17,6 +18,10 @@ func TestTimingHasTheDefaultsOfTheAPI(t *testing.T) {
 	want = timing{time.Second, 2 * time.Second, 3 * time.Second, 4, 5, 7 * time.Second}
 	if got := timingOf(full); got != want {
 		t.Errorf("full: %+v, want %+v", got, want)
+	}
+	grace = math.MaxInt64
+	if got := timingOf(full).grace; got != math.MaxInt32*time.Second {
+		t.Errorf("a grace that no duration holds is %v", got)
 	}
 }
 

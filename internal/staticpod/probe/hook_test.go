@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -110,6 +111,12 @@ func TestSleepAndOtherHooks(t *testing.T) {
 		defer cancel()
 		if err := RunHook(ctx, sleep, Target{}, nil); err == nil || time.Since(began) != 7*time.Second {
 			t.Errorf("sleep, interrupted: %v after %v", err, time.Since(began))
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		sleep.Sleep.Seconds = math.MaxInt64
+		if err := RunHook(ctx, sleep, Target{}, nil); err == nil || time.Since(began) != 9*time.Second {
+			t.Errorf("a sleep longer than any: %v after %v", err, time.Since(began))
 		}
 	})
 	if err := RunHook(t.Context(), nil, Target{}, nil); err != nil {
