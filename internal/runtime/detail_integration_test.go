@@ -360,10 +360,7 @@ func TestRealCrunRefuses(t *testing.T) {
 	if err != nil || v.Err != nil {
 		t.Fatal(err, v.Err)
 	}
-	host := oci.Host{Runtime: "containerd", Version: "1.6.20"}
-	if c.Version == "hybrid" && c.Controllers != "" {
-		host.Hybrid, host.HybridControllers = c.Unified, c.Controllers
-	}
+	host := oci.Host{Cgroups: c, Runtime: "containerd", Version: "1.6.20"}
 	_, foretold := oci.Refuses(v, host)
 	bundle := t.TempDir()
 	run := func(spec string) string {
@@ -382,12 +379,14 @@ func TestRealCrunRefuses(t *testing.T) {
 		}
 		return string(out)
 	}
-	if said := run("1.0.2"); strings.Contains(said, "hybrid") != foretold {
+	if said := run("1.0.2-dev"); strings.Contains(said, "hybrid") != foretold {
 		t.Errorf("foretold %v on %+v, and crun says %q", foretold, c, said)
 	}
-	host.Version = "2.4.2"
-	r, foretold := oci.Refuses(v, host)
-	if said := run("1.2.1"); foretold && !r.Hybrid && !strings.Contains(said, "unknown version specified") {
-		t.Errorf("foretold %+v, and crun says %q", r, said)
+	for daemon, spec := range map[string]string{"1.7.29": "1.1.0", "2.0.0": "1.2.0", "2.4.2": "1.3.0"} {
+		host.Version = daemon
+		r, foretold := oci.Refuses(v, host)
+		if said := run(spec); strings.Contains(said, "unknown version specified") != (foretold && !r.Hybrid) {
+			t.Errorf("containerd %s: foretold %+v, and crun says %q", daemon, r, said)
+		}
 	}
 }

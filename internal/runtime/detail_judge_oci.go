@@ -164,10 +164,7 @@ func (d *detailsSeen) judgeHandlers() []health.Finding {
 		}
 		return []health.Finding{unknown(reasonOCINotTold, "the runtime did not tell its handlers")}
 	}
-	host := oci.Host{Runtime: d.name, Version: d.version}
-	if d.cgroups.Version == "hybrid" && d.cgroups.Controllers != "" {
-		host.Hybrid, host.HybridControllers = d.cgroups.Unified, d.cgroups.Controllers
-	}
+	host := oci.Host{Cgroups: d.cgroups, Runtime: d.name, Version: d.version}
 	var out []health.Finding
 	for _, h := range d.handlers {
 		out = append(out, about(h.Name, d.judgeHandler(h, host)))

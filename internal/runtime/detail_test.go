@@ -116,7 +116,7 @@ func TestJudgeDriver(t *testing.T) {
 
 func TestJudgeHandler(t *testing.T) {
 	crun := oci.Version{Program: "crun", Version: "1.8.1", ELF: true}
-	hybrid := oci.Host{Runtime: "containerd", Version: "1.6.20", Hybrid: "/sys/fs/cgroup/unified", HybridControllers: "hugetlb"}
+	hybrid := oci.Host{Runtime: "containerd", Version: "1.6.20", Cgroups: oci.Cgroups{Version: "hybrid", Unified: "/sys/fs/cgroup/unified", Controllers: "hugetlb"}}
 	for _, c := range []struct {
 		name string
 		h    handlerSeen

@@ -54,8 +54,8 @@ func parseMounts(mountinfo string) Cgroups {
 		case "cgroup":
 			one = true
 		case "cgroup2":
-			if c.Unified == "" {
-				c.Unified = unescape(at[4])
+			if at := unescape(at[4]); c.Unified == "" || at == crunUnified { // others have one of their own, as Cilium does
+				c.Unified = at
 			}
 		}
 	}

@@ -12,12 +12,21 @@ import (
 
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ out, program, version string }{
-		{"runc version 1.1.5+ds1\ncommit: 1.1.5+ds1-1+deb12u1\nspec: 1.0.2-dev\n", "runc", "1.1.5+ds1"},
-		{"crun version 1.8.1\ncommit: f8a0\nspec: 1.0.0\n", "crun", "1.8.1"},
+		{"runc version 1.1.5+ds1\ncommit: 1.1.5+ds1-1+deb12u1\nspec: 1.0.2-dev\ngo: go1.19.8\nlibseccomp: 2.5.4\n", "runc", "1.1.5+ds1"},
+		{"runc version 1.1.15\ncommit: v1.1.15-0-gbc20cb44\nspec: 1.0.2-dev\ngo: go1.22.3\nlibseccomp: 2.5.5\n", "runc", "1.1.15"},
+		{"runc version 1.2.4\ncommit: v1.2.4-0-g6c52b3fc\nspec: 1.2.0\ngo: go1.22.10\nlibseccomp: 2.5.5\n", "runc", "1.2.4"},
+		{"runc version 1.3.0-rc.1+dev\nspec: 1.2.1\ngo: go1.23.6\n", "runc", "1.3.0-rc.1+dev"},
+		{"crun version 1.8.1\ncommit: f8a096be060b22ccd3d5f3ebe44108517fbf6c30\nrundir: /run/crun\nspec: 1.0.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +YAJL\n", "crun", "1.8.1"},
+		{"crun version 1.15\ncommit: e6eacaf4034e84185fd8780ac9262bbf57082278\nrundir: /run/user/1000/crun\nspec: 1.0.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU +LIBKRUN +WASM:wasmedge +YAJL\n", "crun", "1.15"},
+		{"crun version 1.20\nspec: 1.0.0\n+SYSTEMD +CAP\n", "crun", "1.20"},
+		{"crun version 1.29.1\ncommit: x\n", "crun", "1.29.1"},
+		{"crun version 1.14.4.0.0.0.21-5c4e\ncommit: x\n", "crun", "1.14.4.0.0.0.21-5c4e"},
+		{"crun version UNKNOWN\ncommit: x\nspec: 1.0.0\n", "crun", "UNKNOWN"},
 		{"youki version 0.5.0\n", "youki", "0.5.0"},
-		{"runsc version release-20240513.0\nspec: 1.1.0-rc.1\n", "", ""},
+		{"runsc version release-20240513.0\nspec: 1.1.0-rc.1\n", "runsc", "release-20240513.0"},
 		{"containerd-shim-runc-v2:\n  Version:  1.6.20~ds1\n  Revision: x\n", "", "1.6.20~ds1"},
 		{"containerd-shim-runc-v2:\n  Version:  v2.4.2\n", "", "2.4.2"},
+		{"runc version \nspec: 1.0\n", "", ""},
 		{"", "", ""},
 	} {
 		if got := Parse(c.out); got.Program != c.program || got.Version != c.version {
@@ -42,7 +51,7 @@ func TestCompare(t *testing.T) {
 		sign int
 		ok   bool
 	}{
-		{"1.8.1", "1.14.3", -1, true}, {"1.14.3", "1.14.3", 0, true}, {"1.21", "1.14.3", 1, true}, {"v2.4.2+unknown", "2.4.2", 0, true}, {"unknown", "1.0", 0, false},
+		{"1.8.1", "1.14.3", -1, true}, {"1.15", "1.14.3", 1, true}, {"1.20", "1.20.0", 0, true}, {"1.14.3", "1.14.3", 0, true}, {"1.21", "1.14.3", 1, true}, {"v2.4.2+unknown", "2.4.2", 0, true}, {"unknown", "1.0", 0, false},
 	} {
 		got, ok := Compare(c.a, c.b)
 		if ok != c.ok || got < 0 != (c.sign < 0) || got > 0 != (c.sign > 0) {
@@ -53,6 +62,7 @@ func TestCompare(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	crun := func(v string) Version { return Version{Program: "crun", Version: v, ELF: true} }
+	hybrid := Cgroups{Version: "hybrid", Unified: crunUnified, Controllers: "hugetlb"}
 	for _, c := range []struct {
 		name           string
 		v              Version
@@ -60,13 +70,23 @@ func TestRefuses(t *testing.T) {
 		refuse, hybrid bool
 	}{
 		{"old crun, containerd 1.6", crun("1.8.1"), Host{Runtime: "containerd", Version: "1.6.20~ds1"}, false, false},
-		{"old crun, containerd 1.7", crun("1.8.1"), Host{Runtime: "containerd", Version: "1.7.24"}, true, false},
-		{"old crun, containerd 2", crun("1.14.1"), Host{Runtime: "containerd", Version: "v2.0.0"}, true, false},
+		{"old crun, containerd 1.7: 1.1.0 has 1.0 in it", crun("1.8.1"), Host{Runtime: "containerd", Version: "1.7.24"}, false, false},
+		{"old crun, containerd 2", crun("1.8.1"), Host{Runtime: "containerd", Version: "2.4.2+unknown"}, true, false},
+		{"the last old crun, containerd 2", crun("1.14.2"), Host{Runtime: "containerd", Version: "v2.0.0"}, true, false},
+		{"old crun, containerd 2, hybrid: its age first", crun("1.8.1"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: hybrid}, true, false},
 		{"new crun, containerd 2", crun("1.14.3"), Host{Runtime: "containerd", Version: "2.4.2"}, false, false},
+		{"newer crun, containerd 2", crun("1.15"), Host{Runtime: "containerd", Version: "2.4.2"}, false, false},
 		{"old crun, CRI-O", crun("1.8.1"), Host{Runtime: "cri-o", Version: "1.34.0"}, true, false},
-		{"hybrid", crun("1.21"), Host{Runtime: "containerd", Version: "2.4.2", Hybrid: "/u", HybridControllers: "hugetlb"}, true, true},
-		{"runc", Version{Program: "runc", Version: "1.0.0", ELF: true}, Host{Runtime: "containerd", Version: "2.4.2", Hybrid: "/u"}, false, false},
-		{"a script", Version{Program: "crun", Version: "1.8.1"}, Host{Runtime: "containerd", Version: "2.4.2", Hybrid: "/u"}, false, false},
+		{"a crun that does not tell its version", crun("UNKNOWN"), Host{Runtime: "containerd", Version: "2.4.2"}, false, false},
+		{"a daemon that does not tell its version", crun("1.8.1"), Host{Runtime: "containerd", Version: "unknown"}, false, false},
+		{"hybrid, containerd 1.6", crun("1.8.1"), Host{Runtime: "containerd", Version: "1.6.20", Cgroups: hybrid}, true, true},
+		{"hybrid, new crun", crun("1.29.1"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: hybrid}, true, true},
+		{"hybrid, a crun that does not tell its version", crun("UNKNOWN"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: hybrid}, true, true},
+		{"the cgroup2 owns nothing", crun("1.21"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: Cgroups{Version: "hybrid", Unified: crunUnified}}, false, false},
+		{"a cgroup2 of Cilium's", crun("1.21"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: Cgroups{Version: "hybrid", Unified: "/run/cilium/cgroupv2", Controllers: "cpu"}}, false, false},
+		{"cgroup v2 alone", crun("1.21"), Host{Runtime: "containerd", Version: "2.4.2", Cgroups: Cgroups{Version: "v2", Unified: "/sys/fs/cgroup", Controllers: "cpu"}}, false, false},
+		{"runc", Version{Program: "runc", Version: "1.0.0", ELF: true}, Host{Runtime: "containerd", Version: "2.4.2", Cgroups: hybrid}, false, false},
+		{"a script", Version{Program: "crun", Version: "1.8.1"}, Host{Runtime: "containerd", Version: "2.4.2", Cgroups: hybrid}, false, false},
 	} {
 		r, got := Refuses(c.v, c.h)
 		if got != c.refuse || r.Hybrid != c.hybrid {
@@ -165,8 +185,12 @@ func TestStuck(t *testing.T) {
 func TestParseMounts(t *testing.T) {
 	const one = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n"
 	const two = "41 31 0:38 / /sys/fs/cgroup\\040x/unified rw,relatime - cgroup2 cgroup2 rw\n"
+	const own = "41 31 0:38 / /run/cilium/cgroupv2 rw,relatime - cgroup2 none rw\n"
+	const unified = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
 	for in, want := range map[string]Cgroups{
-		"": {}, one: {Version: "v1"}, two: {Version: "v2", Unified: "/sys/fs/cgroup x/unified"}, one + two: {Version: "hybrid", Unified: "/sys/fs/cgroup x/unified"},
+		own + one + unified: {Version: "hybrid", Unified: crunUnified}, one + unified + own: {Version: "hybrid", Unified: crunUnified},
+		one + own: {Version: "hybrid", Unified: "/run/cilium/cgroupv2"},
+		"":        {}, one: {Version: "v1"}, two: {Version: "v2", Unified: "/sys/fs/cgroup x/unified"}, one + two: {Version: "hybrid", Unified: "/sys/fs/cgroup x/unified"},
 		"garbage - x\n - cgroup\n": {},
 	} {
 		if got := parseMounts(in); got != want {

@@ -132,17 +132,22 @@ func isELF(path string) bool {
 }
 
 var (
-	versionLine = regexp.MustCompile(`(?m)^(?:([A-Za-z][\w.-]*) version|\s+Version:)[ \t]+v?([0-9][\w.+~:-]*)`)
+	versionLine = regexp.MustCompile(`(?m)^(?:([A-Za-z][\w.-]*) version|[ \t]+Version:)[ \t]+([\w.+~:-]+)`)
 	numbers     = regexp.MustCompile(`^v?(\d+)\.(\d+)(?:\.(\d+))?`)
 )
 
 // Parse reads what runc, crun, youki and runsc print for --version ("runc version 1.1.5"), and containerd's shims for -v ("  Version:  1.6.20").
+// A version need not be a number: runsc calls its own release-20240513.0, and crun made from a tree without tags UNKNOWN.
 func Parse(out string) Version {
 	m := versionLine.FindStringSubmatch(out)
 	if m == nil {
 		return Version{}
 	}
-	return Version{Program: m[1], Version: m[2]}
+	v := Version{Program: m[1], Version: m[2]}
+	if numbers.MatchString(v.Version) {
+		v.Version = strings.TrimPrefix(v.Version, "v")
+	}
+	return v
 }
 
 // Compare orders two versions by their first three numbers; ok is false where one has none.
