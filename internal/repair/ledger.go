@@ -68,7 +68,8 @@ type Ledger struct {
 
 	mu     sync.Mutex
 	memory memory
-	broken error // of the last save
+	broken error     // of the last save
+	tried  time.Time // when that was
 	made   time.Time
 }
 
@@ -189,6 +190,7 @@ func (l *Ledger) Done(q Request, err error) {
 	_ = l.save()
 	said := l.say(q, outcomeName(outcome), message)
 	l.mu.Unlock()
+	l.publish()
 	l.tell(said)
 }
 
@@ -256,8 +258,35 @@ func (l *Ledger) situation(a *Action, now time.Time) situation {
 }
 
 func (l *Ledger) save() error {
+	l.tried = time.Now()
 	l.broken = l.deps.Store.SaveDurable("repair", version, l.memory)
 	return l.broken
+}
+
+// keepEvery is the pause before what could not be written down is tried again.
+const keepEvery = 30 * time.Second
+
+// keepAgain writes down what could not be: the trouble that asked for it may be over, so that nobody asks again and the ledger would stay
+// accused of a disk that has room by now. It tells when to try next; zero: all is kept.
+func (l *Ledger) keepAgain() time.Time {
+	l.mu.Lock()
+	if l.broken == nil {
+		l.mu.Unlock()
+		return time.Time{}
+	}
+	due := l.tried.Add(keepEvery)
+	if time.Now().Before(due) {
+		l.mu.Unlock()
+		return due
+	}
+	err := l.save()
+	due = l.tried.Add(keepEvery)
+	l.mu.Unlock()
+	l.publish()
+	if err != nil {
+		return due
+	}
+	return time.Time{}
 }
 
 // say makes the event of an act.
@@ -277,8 +306,10 @@ func (l *Ledger) tell(e *event.Event) {
 	}
 }
 
+// publish holds the lock to its end, so that what is published last is what is so.
 func (l *Ledger) publish() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	look := health.Look{Of: RepairsLatched}
 	for _, a := range l.actions {
 		if x := l.memory.Actions[a.Name].Latched; x != nil {
@@ -288,7 +319,6 @@ func (l *Ledger) publish() {
 	if l.broken != nil {
 		look.Findings = append(look.Findings, health.Finding{Subject: "ledger", Status: health.Failing, Reason: notKept, Message: l.broken.Error()})
 	}
-	l.mu.Unlock()
 	if len(look.Findings) == 0 {
 		look.Findings = []health.Finding{{Status: health.OK}}
 	}

@@ -341,6 +341,53 @@ func TestRestarter(t *testing.T) {
 	})
 }
 
+// A disk that was full when an act was to be written down is no trouble any more once it has room, whether or not somebody asks again.
+func TestNotKeptIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		a := testAction()
+		l := b.ledger(a)
+		r := NewRestarter(l, Restart{Action: a, Wanted: func(health.Snapshot) Want { return Want{} }})
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() { over <- r.Run(ctx) }()
+		q := Request{Action: a, Target: "a route", Why: "it is gone"}
+		b.store.fail = errors.New("disk full")
+		if _, ok := ask(l, q, 2*time.Minute); ok || !b.latched() {
+			t.Fatal("acts though it can't be written down, or does not say so")
+		}
+		l.Over(a, q.Target)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if !b.latched() {
+			t.Error("said to be kept while the disk is full")
+		}
+		b.store.fail = nil
+		time.Sleep(keepEvery)
+		synctest.Wait()
+		if b.latched() {
+			t.Error("the disk has room, and the ledger is accused for ever")
+		}
+		// The end of an act that can't be written down is said too.
+		if _, ok := ask(l, q, 5*time.Minute); !ok {
+			t.Fatal("not permitted")
+		}
+		b.store.fail = errors.New("disk full")
+		l.Done(q, nil)
+		if !b.latched() {
+			t.Error("an act's end was lost, and nobody is told")
+		}
+		b.store.fail = nil
+		time.Sleep(2 * keepEvery)
+		synctest.Wait()
+		if b.latched() || !strings.Contains(string(b.store.b), outcomeDone) {
+			t.Errorf("latched %v, kept %s", b.latched(), b.store.b)
+		}
+		cancel()
+		<-over
+	})
+}
+
 func TestCatchesSignal(t *testing.T) {
 	dir := t.TempDir()
 	for pid, content := range map[string]string{"10": "Name:\tx\nSigCgt:\t0000000000000200\n", "11": "SigCgt:\t0000000000000100\n", "12": "Name:\tx\n", "13": "SigCgt:\tzz\n"} {

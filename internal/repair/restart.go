@@ -116,6 +116,9 @@ func (r *Restarter) pass(ctx context.Context) (next time.Time, err error) {
 			next = again
 		}
 	}
+	if again := r.ledger.keepAgain(); !again.IsZero() && (next.IsZero() || again.Before(next)) {
+		next = again
+	}
 	return next, nil
 }
 
