@@ -128,7 +128,15 @@ func unitOf(ctx context.Context, pid int, name string) (runtime.Unit, error) {
 		name = found
 	}
 	u, err := hand.Unit(ctx, name)
-	return runtime.Unit{Name: u.Name, KillMode: u.KillMode, Restarts: u.Restarts}, err
+	return runtimeUnitOf(u), err
+}
+
+// runtimeUnitOf is nothing where the unit was removed: systemd answers for any name, with its defaults.
+func runtimeUnitOf(u repair.Unit) runtime.Unit {
+	if u.LoadState == "not-found" {
+		return runtime.Unit{}
+	}
+	return runtime.Unit{Name: u.Name, KillMode: u.KillMode, Restarts: u.Restarts}
 }
 
 func (a *agent) clearRepairs(_ context.Context, name string) (view.ClearResult, error) {

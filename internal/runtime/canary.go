@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +36,9 @@ type CanaryConfig struct {
 // DefaultCanaryStep is far above what any step takes on a node that works: about 0.1 s.
 const DefaultCanaryStep = 30 * time.Second
 
+// canaryAgain is the longest pause after a canary that failed.
+const canaryAgain = 5 * time.Minute
+
 // Reasons of RuntimeCanary.
 var (
 	reasonCanaryFailed = &health.Reason{Name: "Failed", Fix: "A pod of this handler would fail in the same step: see the message, OCIRuntimes and `journalctl -u containerd -n 100` (or crio); try again with `nodeagent canary`."}
@@ -47,21 +51,31 @@ var RuntimeCanary = detail("RuntimeCanary", "A container that does nothing start
 
 // passCanary runs one canary if it is time, and publishes RuntimeCanary.
 func (r *Runtime) passCanary(ctx context.Context) (next time.Time, err error) {
-	cc := r.config().Canary
+	cfg := r.config()
+	cc := cfg.Canary
+	none := func(why string) { // what an earlier one found is of the past
+		r.canaryAt = time.Time{}
+		r.Canary.Set(nil)
+		r.board.Publish(health.Look{Of: RuntimeCanary, Findings: []health.Finding{{Status: health.Absent, Message: why}}})
+	}
 	if cc.Every <= 0 {
-		r.board.Publish(health.Look{Of: RuntimeCanary, Findings: []health.Finding{{Status: health.Absent, Message: "no canary is run: runtimeCanary.every is 0"}}})
+		none("no canary is run: runtimeCanary.every is 0")
 		return time.Time{}, nil
 	}
 	now := time.Now()
-	if due := r.canaryAt.Add(cc.Every); !r.canaryAt.IsZero() && now.Before(due) {
+	well := r.well.Load()
+	if well != nil && well.reason == absent {
+		none("no CRI runtime is here, and none is needed: " + cfg.unneeded())
+		return time.Time{}, nil
+	}
+	if due := r.canaryDue(cc.Every); !r.canaryAt.IsZero() && now.Before(due) {
 		return due, nil // a wake of something else
 	}
-	well := r.well.Load()
-	if well == nil || well.reason != "" { // RuntimeResponsive says it; a canary would only say it again
-		return now.Add(again), nil
+	if well == nil || well.reason != "" { // RuntimeResponsive says it; a canary would only say it again. The look wakes this task once it is well
+		return time.Time{}, nil
 	}
 	r.canaryAt = now
-	results, err := runCanary(ctx, r.link, r.config())
+	results, err := runCanary(ctx, r.link, cfg)
 	if ctx.Err() != nil {
 		return time.Time{}, nil
 	}
@@ -72,8 +86,18 @@ func (r *Runtime) passCanary(ctx context.Context) (next time.Time, err error) {
 		r.Canary.Set(results)
 	}
 	valid := health.Validity(cc.Every, cmp.Or(cc.StepTimeout, DefaultCanaryStep)*time.Duration(8*max(1, len(results))))
-	r.board.Publish(health.Look{Of: RuntimeCanary, Valid: valid, Findings: judgeCanary(results, err)})
-	return now.Add(cc.Every), nil
+	found := judgeCanary(results, err)
+	r.board.Publish(health.Look{Of: RuntimeCanary, Valid: valid, Findings: found})
+	r.canaryFailed = slices.ContainsFunc(found, func(f health.Finding) bool { return f.Status != health.OK && f.Status != health.Absent })
+	return r.canaryDue(cc.Every), nil
+}
+
+// canaryDue is when the next one is run: after one that failed sooner, for what was put right is to be known soon.
+func (r *Runtime) canaryDue(every time.Duration) time.Time {
+	if r.canaryFailed {
+		every = min(every, canaryAgain)
+	}
+	return r.canaryAt.Add(every)
 }
 
 func judgeCanary(results []view.Canary, err error) []health.Finding {

@@ -52,7 +52,7 @@ var (
 	reasonRestarts = &health.Reason{Name: "RestartsOften", Fix: "`journalctl -u containerd` (or crio) tells why it ends: a watchdog, the OOM killer (`journalctl -k -g oom`), a bad configuration."}
 	reasonNoUnit   = &health.Reason{Name: "NotAsked", Fix: "systemd did not answer over D-Bus; see `systemctl status` and `busctl status org.freedesktop.systemd1`."}
 
-	reasonInotify  = &health.Reason{Name: "InotifyUsedUp", Fix: "Raise fs.inotify.max_user_instances (`sysctl -w fs.inotify.max_user_instances=1024`, and a file in /etc/sysctl.d); shims and log shippers use them up. Until then changes are found by looking."}
+	reasonInotify  = &health.Reason{Name: "InotifyUsedUp", Fix: "Raise fs.inotify.max_user_instances (`sysctl -w fs.inotify.max_user_instances=1024`, and a file in /etc/sysctl.d), or max_user_watches where no space is left; shims and log shippers use them up. Until then changes are found by looking."}
 	reasonWatch    = &health.Reason{Name: "NotWatched", Fix: "The message says why the socket's folder can't be watched; until then changes are found by looking."}
 	reasonNoEvents = &health.Reason{Name: "NoEvents", Fix: "On CRI-O set enable_pod_events = true in [crio.runtime] and restart crio; until then changes are found by looking, which is slower."}
 
@@ -85,7 +85,7 @@ var (
 	RuntimeUnit = detail("RuntimeUnit", "The runtime's systemd unit leaves pods alone when it restarts, and seldom restarts.", health.Degraded, 1,
 		reasonRestarts, reasonKillMode, reasonNoUnit)
 	RuntimeWatch = detail("RuntimeWatch", "Changes of the runtime are heard of at once: its socket is watched and it sends events.", health.Notice, 2,
-		reasonInotify, reasonWatch, reasonNoEvents)
+		reasonInotify, reasonWatch, reasonNoEvents, reasonUnresponsive)
 	PodNames = detail("PodNames", "The runtime gives new sandboxes and containers the names they need.", health.Degraded, 16,
 		reasonReserved)
 )

@@ -37,6 +37,7 @@ type Config struct {
 	Canary CanaryConfig
 
 	shimGrace, ociPatience time.Duration // for tests; 0: the constants of these names
+	eventsCalm             time.Duration // for tests, read when the Runtime is made; 0: steady
 }
 
 // DefaultDetailFrequency keeps what the details cost containerd far below 0.2 % of a core.

@@ -166,7 +166,10 @@ func (d *detailsSeen) judgeWatch() []health.Finding {
 		socket = about("socket", failing(reasonWatch, "the runtime's socket is polled: %v", d.polls))
 	}
 	events := health.Finding{Subject: "events", Status: health.OK}
-	if d.noEvents {
+	switch {
+	case d.unresponsive != "":
+		events = about("events", notAsked(d.unresponsive))
+	case d.noEvents:
 		events = about("events", failing(reasonNoEvents, "the runtime sends no container events"))
 	}
 	return []health.Finding{socket, events}

@@ -60,6 +60,8 @@ func (m *detailMemory) table(c Config) *procs.Table {
 
 // seeProcesses compares what the runtime says with /proc. What is suspect must be so in two looks: tasks come and go between a list and /proc.
 func (m *detailMemory) seeProcesses(ctx context.Context, d *detailsSeen, c *connection) {
+	was := m.once
+	m.once = nil // what was suspect before this look is no more than that, unless this one says so too
 	if d.unresponsive != "" || d.containers.Err != nil || d.sandboxes.Err != nil {
 		return
 	}
@@ -71,7 +73,7 @@ func (m *detailMemory) seeProcesses(ctx context.Context, d *detailsSeen, c *conn
 	suspect := map[string]bool{}
 	twice := func(key string) bool {
 		suspect[key] = true
-		return m.once[key]
+		return was[key]
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.tasks)) {
 		t := m.tasks[id]
@@ -212,7 +214,7 @@ func (r *Runtime) passDetails(ctx context.Context) (next time.Time, err error) {
 		d.unresponsive = now.reason
 	}
 	d.names = r.names.now(d.ids(), time.Now())
-	if d.told.CNIConf != "" {
+	if d.unresponsive == "" && d.status.Err == nil && d.toldErr == nil { // the runtime of the moment: another one may have another folder, or not tell
 		r.cni.Store(&d.told.CNIConf)
 	}
 	r.board.Publish(judgeDetails(d)...)

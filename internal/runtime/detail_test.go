@@ -387,6 +387,14 @@ func TestCanaryComesAndGoes(t *testing.T) {
 	if !ok || len(results) != 1 || len(results[0].Steps) != 6 || results[0].At.IsZero() {
 		t.Errorf("view %+v", results)
 	}
+	clear = fake.Fail("StartContainer", status.Error(codes.Unknown, "no such runtime"), -1)
+	defer clear()
+	r.awaitOf(RuntimeCanary, "runc", "failing/Failed")
 	r.configure(func(c *Config) { c.Canary.Every = 0 })
 	r.awaitOf(RuntimeCanary, "", "absent")
+	if results, _ := r.Canary.Get(); len(results) != 0 {
+		t.Errorf("switched off, and still shown: %+v", results)
+	}
+	r.configure(func(c *Config) { c.Canary.Every = time.Hour }) // on again: one is run at once
+	r.awaitOf(RuntimeCanary, "runc", "failing/Failed")
 }

@@ -32,6 +32,7 @@ type events struct {
 	began atomic.Pointer[time.Time] // when the hook that runs was called
 	said  atomic.Bool               // that there are no events
 	tell  func()                    // said changed
+	calm  time.Duration             // a stream that lived for so long is one: steady
 }
 
 // Where events are not to be had (CRI-O without enable_pod_events ends the stream at once) they are asked for again this often.
@@ -88,8 +89,8 @@ func (e *events) Run(ctx context.Context) error {
 			native, relist = false, true
 			continue
 		}
-		relist = relist || got || time.Since(began) >= steady
-		if got || time.Since(began) >= steady || !unsupported && !errors.Is(err, io.EOF) {
+		relist = relist || got || time.Since(began) >= e.calm
+		if got || time.Since(began) >= e.calm || !unsupported && !errors.Is(err, io.EOF) {
 			level = 0 // there are events; something else went wrong
 		} else if level > 0 && !e.said.Swap(true) {
 			e.tell()
@@ -138,19 +139,26 @@ func (e *events) listen(ctx context.Context, c *connection, native bool, relist 
 		*relist = false
 		e.hook(e.hooks.OnRelist)
 	}
+	quiet := time.AfterFunc(e.calm, e.unsay) // on a node where nothing happens no event comes to prove it
+	defer quiet.Stop()
 	for {
 		id, pod, err := s.next()
 		if err != nil {
 			return got, err
 		}
-		if e.said.Swap(false) {
-			e.tell()
-			e.log.Info("the runtime gives container events again")
-		}
+		e.unsay()
 		got = true
 		if id != "" && e.hooks.OnEvent != nil {
 			e.hook(func() { e.hooks.OnEvent(id, pod) })
 		}
+	}
+}
+
+// unsay is called once there is a subscription that lives.
+func (e *events) unsay() {
+	if e.said.Swap(false) {
+		e.tell()
+		e.log.Info("the runtime gives container events again")
 	}
 }
 

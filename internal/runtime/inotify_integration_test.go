@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -45,8 +46,11 @@ func TestInotifyUsedUp(t *testing.T) {
 // inotifyUsedUp is the test in its namespace: the watch can't be had, is polled for, comes back.
 func inotifyUsedUp(socket string) error {
 	const limit = "/proc/sys/user/max_inotify_instances"
-	if err := os.WriteFile(limit, []byte("0"), 0); err != nil {
-		return err
+	const watches = "/proc/sys/user/max_inotify_watches"
+	for _, file := range []string{limit, watches} {
+		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+			return err
+		}
 	}
 	board := health.NewBoard(nil, Conditions()...)
 	cfg := Config{Endpoint: socket, ProbeTimeout: time.Second, CheckFrequency: 50 * time.Millisecond, DetailFrequency: 50 * time.Millisecond}
@@ -58,34 +62,43 @@ func inotifyUsedUp(socket string) error {
 		tasks.Go(func() { _ = task.Run(ctx) })
 	}
 	defer func() { cancel(); tasks.Wait(); r.Close() }()
-	await := func(c *health.Condition, subject, want string) error {
+	await := func(c *health.Condition, subject, want, message string) error {
 		waitCtx, done := context.WithTimeout(ctx, 20*time.Second)
 		defer done()
-		found := ""
+		found, met := "", false
 		_ = board.Watch(waitCtx, nil, func(s health.Snapshot) {
 			for _, st := range s.States() {
 				for _, e := range st.Entries {
 					if st.Condition == c && e.Subject == subject {
-						if found = word(health.Finding{Status: e.Status, Reason: e.Reason}); found == want {
+						found = word(health.Finding{Status: e.Status, Reason: e.Reason})
+						if found == want && strings.Contains(e.Message, message) {
+							met = true
 							done()
 						}
 					}
 				}
 			}
 		})
-		if found != want {
-			return fmt.Errorf("%s is %s, want %s", c.Name, found, want)
+		if !met {
+			return fmt.Errorf("%s is %s, want %s with %q", c.Name, found, want, message)
 		}
 		return nil
 	}
-	if err := await(RuntimeWatch, "socket", "failing/InotifyUsedUp"); err != nil {
+	if err := await(RuntimeWatch, "socket", "failing/InotifyUsedUp", "too many open files"); err != nil {
 		return err
 	}
-	if err := await(RuntimeResponsive, "", "ok"); err != nil { // polled, and found all the same
+	if err := await(RuntimeResponsive, "", "ok", ""); err != nil { // polled, and found all the same
 		return err
 	}
 	if err := os.WriteFile(limit, []byte("128"), 0); err != nil {
 		return err
 	}
-	return await(RuntimeWatch, "socket", "ok")
+	// An instance can be had, and no watch in it.
+	if err := await(RuntimeWatch, "socket", "failing/InotifyUsedUp", "no space left"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(watches, []byte("8192"), 0); err != nil {
+		return err
+	}
+	return await(RuntimeWatch, "socket", "ok", "")
 }

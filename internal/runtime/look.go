@@ -75,7 +75,7 @@ func (s *Seen) seeCNI(dir *string, now time.Time) {
 	for _, c := range s.Status.Resp.GetStatus().GetConditions() {
 		if c.GetType() == cri.NetworkReady && !c.GetStatus() && noCNI(c.GetMessage()) {
 			at := join(s.Where.root, cniDefault)
-			if dir != nil {
+			if dir != nil && *dir != "" {
 				at = *dir
 			}
 			s.CNI = readCNI(at, now)

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"sync/atomic"
@@ -47,10 +48,13 @@ type Runtime struct {
 	memory  detailMemory // of the detail task alone
 	names   *names
 	well    atomic.Pointer[wellness] // what the last look found; nil: none yet
-	cni     atomic.Pointer[string]   // folder of the network configuration, as the runtime told; nil: not told
+	cni     atomic.Pointer[string]   // folder of the network configuration, as the runtime told; nil or empty: not told
 
 	canaries *reconcile.Loop
-	canaryAt time.Time // of the canary task alone
+
+	// Of the canary task alone.
+	canaryAt     time.Time // when the last one began; zero: none yet
+	canaryFailed bool      // that one
 
 	cut  atomic.Pointer[context.CancelFunc] // ends the look that runs
 	last Endpoint                           // found last; of the look task alone
@@ -81,6 +85,7 @@ func New(config func() Config, hooks Hooks, board *health.Board, log *zap.Logger
 	r.link.failed = r.names.failed
 	r.socket = newSocket(r.link, r.stir, r.details.Wake, log)
 	r.events = newEvents(r.link, hooks, func() time.Duration { return config().ProbeTimeout }, r.details.Wake, log)
+	r.events.calm = cmp.Or(config().eventsCalm, steady)
 	return r
 }
 
@@ -168,10 +173,10 @@ func later(a, b time.Time) time.Time {
 }
 
 // find detects anew, and stays with what was found last while nothing else is there: a runtime that removed its socket is dead,
-// not unheard of.
+// not unheard of. A node that needs none is done with it.
 func (r *Runtime) find(cfg Config) Detection {
 	d := cfg.detect()
-	if !d.Fixed && !d.Exists && r.last.Path != "" {
+	if !d.Fixed && !d.Exists && r.last.Path != "" && cfg.unneeded() == "" {
 		d.Endpoint, d.Docker = r.last, false
 	}
 	r.last = d.Endpoint
@@ -203,10 +208,11 @@ func (r *Runtime) stir() {
 	}
 }
 
-// found tells the detail task what the look found, and wakes it if that is news.
+// found tells the tasks of the details and of the canary what the look found, and wakes them if that is news.
 func (r *Runtime) found(responsive health.Finding) {
 	now := wellnessOf(responsive)
 	if was := r.well.Swap(&now); was == nil || *was != now {
 		r.details.Wake()
+		r.canaries.Wake()
 	}
 }

@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,13 +40,11 @@ func (s *socket) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		w, err := fsnotify.NewWatcher()
 		if err == nil {
-			if s.polls.Swap(nil) != nil {
-				s.tell()
-				s.log.Info("the runtime's socket is watched again")
-			}
-			s.watch(ctx, w)
+			err = s.watch(ctx, w)
 			w.Close()
-			continue
+			if err == nil {
+				continue
+			}
 		}
 		s.once.Do(func() { close(s.ready) })
 		if s.polls.Swap(&err) == nil {
@@ -59,7 +59,8 @@ func (s *socket) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *socket) watch(ctx context.Context, w *fsnotify.Watcher) {
+// watch ends with ctx, and with an error once the folder can't be watched.
+func (s *socket) watch(ctx context.Context, w *fsnotify.Watcher) error {
 	at := ""
 	for {
 		c, changed := s.link.current()
@@ -67,18 +68,26 @@ func (s *socket) watch(ctx context.Context, w *fsnotify.Watcher) {
 		if c != nil {
 			path = c.endpoint.Path
 		}
-		if moved := s.follow(w, &at, path); moved {
+		moved, err := s.follow(w, &at, path)
+		if err != nil {
+			return err
+		}
+		if at != "" && s.polls.Swap(nil) != nil {
+			s.tell()
+			s.log.Info("the runtime's socket is watched again")
+		}
+		if moved {
 			s.stir() // what happened before the watch stood was not seen
 		}
 		s.once.Do(func() { close(s.ready) })
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-changed:
 		case ev, ok := <-w.Events:
 			switch {
 			case !ok:
-				return
+				return nil
 			case ev.Name == at: // the folder itself went away, and its watch with it
 				at = ""
 			case path == ev.Name, strings.HasPrefix(path, ev.Name+"/"):
@@ -86,29 +95,35 @@ func (s *socket) watch(ctx context.Context, w *fsnotify.Watcher) {
 			}
 		case _, ok := <-w.Errors: // events were lost
 			if !ok {
-				return
+				return nil
 			}
 			s.stir()
 		}
 	}
 }
 
-// follow watches the nearest folder above path that is there, in at's place, and reports whether that is another one.
-func (s *socket) follow(w *fsnotify.Watcher, at *string, path string) (moved bool) {
+// follow watches the nearest folder above path that is there, in at's place, and reports whether that is another one. A folder that is there
+// and can't be watched is an error: a user's watches are as limited as the instances.
+func (s *socket) follow(w *fsnotify.Watcher, at *string, path string) (moved bool, err error) {
 	for {
 		want := ""
 		if path != "" {
 			want = nearest(filepath.Dir(path))
 		}
 		if want == *at {
-			return moved
+			return moved, nil
 		}
 		if *at != "" {
 			_ = w.Remove(*at) // it may be gone
 		}
 		*at = ""
-		if want == "" || w.Add(want) != nil {
-			return moved
+		if want == "" {
+			return moved, nil
+		}
+		if err := w.Add(want); errors.Is(err, os.ErrNotExist) {
+			continue // it went meanwhile
+		} else if err != nil {
+			return moved, fmt.Errorf("watch %s: %w", want, err)
 		}
 		*at, moved = want, true // and once more: a folder below it may have come meanwhile
 	}
