@@ -124,6 +124,9 @@ func build(o Options, s *settings) (_ *agent, err error) {
 	}
 	a.logs = newLogger(c.Log.Format, a.level)
 	a.log = a.logOf(partAgent)
+	for _, moved := range movedFolders(c, os.Getenv) {
+		a.log.Warn(moved)
+	}
 	if a.folder, err = state.Open(c.StateDir); err != nil {
 		return nil, err
 	}
