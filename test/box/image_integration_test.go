@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,15 +23,45 @@ import (
 // sleeper is an image that does nothing for ever; the box's containerd has it as its pause image too (testdata/containerd.toml).
 const sleeper = "127.0.0.1:5000/pause:1"
 
-// writeImage makes an archive with the image.
-func writeImage(t *testing.T) string {
+// images is an archive with the image, and the program in it, made once for all tests.
+var images struct {
+	sync.Mutex
+	archive, program string
+}
+
+// workload is the program that containers of the tests run.
+func workload(t *testing.T) string {
 	t.Helper()
-	program, to := filepath.Join(t.TempDir(), "workload"), filepath.Join(t.TempDir(), "images.tar")
-	command(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "./internal/lab/workload/cmd")
-	if err := archive(t, program, to); err != nil {
-		t.Fatal(err)
+	images.Lock()
+	defer images.Unlock()
+	if images.program == "" {
+		path := filepath.Join(scratch, "workload")
+		compile(t, path, "nodeagent/internal/lab/workload/cmd", "build")
+		images.program = path
 	}
-	return to
+	return images.program
+}
+
+// imageArchive is a file for `ctr images import`.
+func imageArchive(t *testing.T) string {
+	t.Helper()
+	program := workload(t)
+	images.Lock()
+	defer images.Unlock()
+	if images.archive == "" {
+		path := filepath.Join(scratch, "images.tar")
+		if err := archive(t, program, path); err != nil {
+			t.Fatal(err)
+		}
+		images.archive = path
+	}
+	return images.archive
+}
+
+// compile makes a program for a box, which has no compiler, by "build" or "test -c".
+func compile(t *testing.T, to, pkg string, by ...string) {
+	t.Helper()
+	command(t, []string{"CGO_ENABLED=0"}, "go", append(by, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, pkg)...)
 }
 
 func archive(t *testing.T, program, to string) error {

@@ -46,8 +46,8 @@ var lives = map[string][]step{
 // TestLife takes the .deb through its life on nodes that run static pods and keepalived.
 func TestLife(t *testing.T) {
 	t.Parallel()
-	deb := breakDeb(t, thisTree(t).deb, repacked)
-	images := writeImage(t)
+	deb := thisTree(t).plain
+	images := imageArchive(t)
 	for name, steps := range lives {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

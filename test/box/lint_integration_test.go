@@ -14,13 +14,15 @@ import (
 // TestLint: Debian's and rpm's own linters find nothing that has no reason beside it, and find what is broken.
 func TestLint(t *testing.T) {
 	t.Parallel()
-	lintian := func(deb string) error { return lint(t, "lintian", "--allow-root", "--fail-on", "error,warning", deb) }
+	lintian := func(args ...string) error {
+		return lint(t, "lintian", append([]string{"--allow-root", "--fail-on", "error,warning"}, args...)...)
+	}
 	if err := lintian(thisTree(t).deb); err != nil {
 		t.Error(err)
 	}
 	// Most of its time goes into the program, which this one lacks.
-	small := breakDeb(t, thisTree(t).deb, broken{"usr/bin/nodeagent", `(?s).*`, ""})
-	if err := lintian(breakDeb(t, small, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil || !strings.Contains(err.Error(), "copyright") {
+	small := breakDeb(t, thisTree(t).plain, broken{"usr/bin/nodeagent", `(?s).*`, ""})
+	if err := lintian("-C", "debian/copyright", breakDeb(t, small, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil || !strings.Contains(err.Error(), "copyright") {
 		t.Errorf("of a package without a copyright lintian says %v", err)
 	}
 	if err := lint(t, "rpmlint", "--config", "../../packaging/rpmlint.toml", thisTree(t).rpm); err != nil {

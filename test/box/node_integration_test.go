@@ -88,13 +88,15 @@ const (
 	forTheWorse = 4 * time.Second
 )
 
-// looks is how often a wait looks. Each one starts programs, in every box that waits.
-const looks = 250 * time.Millisecond
+// A wait looks again after an eighth of the time that it has taken, within these bounds: each look starts programs, in every box that waits.
+const (
+	soonest = 50 * time.Millisecond
+	latest  = 500 * time.Millisecond
+)
 
 // until asks again until a script works. One that ends with 3 says that it never will.
 func (n node) until(script string) error {
-	deadline, tick := time.After(n.patience), time.NewTicker(100*time.Millisecond)
-	defer tick.Stop()
+	began, deadline := time.Now(), time.After(n.patience)
 	for {
 		out, err := n.try(script)
 		if err == nil {
@@ -106,7 +108,7 @@ func (n node) until(script string) error {
 		select {
 		case <-deadline:
 			return fmt.Errorf("after %s: %w\n%s", n.patience, err, out)
-		case <-tick.C:
+		case <-time.After(min(max(time.Since(began)/8, soonest), latest)):
 		}
 	}
 }

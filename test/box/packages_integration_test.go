@@ -5,6 +5,7 @@ package box
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,14 +18,20 @@ import (
 	"nodeagent/internal/lab/box"
 )
 
-// built is one build of the packages, made once for all tests.
+// scratch is a folder of this process alone; TestMain makes it.
+var scratch string
+
+// built are the packages, made once for all tests.
 var built struct {
 	sync.Mutex
 	new, old packages
 }
 
 // packages are the files of one build.
-type packages struct{ deb, rpm string }
+type packages struct {
+	deb, rpm string
+	plain    string // the .deb without compression, for what is installed often
+}
 
 // thisTree builds the packages of the tree as it is.
 func thisTree(t *testing.T) packages {
@@ -32,11 +39,7 @@ func thisTree(t *testing.T) packages {
 	built.Lock()
 	defer built.Unlock()
 	if built.new.deb == "" {
-		dir, err := os.MkdirTemp("", "nodeagent-packages-*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		built.new = build(t, ".", dir, "9.9.9")
+		built.new = plain(t, build(t, ".", filepath.Join(scratch, "new"), "9.9.9"), "this-tree.deb")
 	}
 	return built.new
 }
@@ -45,7 +48,6 @@ func thisTree(t *testing.T) packages {
 // cache of roots. Where there is no history it is this tree under an older version, and the test says so.
 func olderTree(t *testing.T) packages {
 	t.Helper()
-	fresh := thisTree(t)
 	built.Lock()
 	defer built.Unlock()
 	if built.old.deb != "" {
@@ -54,7 +56,7 @@ func olderTree(t *testing.T) packages {
 	hash := strings.TrimSpace(command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- internal/netcheck/mend.go 2>/dev/null | tail -1"))
 	if hash == "" {
 		t.Log("there is no git history: the older package is this tree's own")
-		built.old = build(t, ".", filepath.Dir(fresh.deb)+"/old", "0.0.1")
+		built.old = plain(t, build(t, ".", filepath.Join(scratch, "old"), "0.0.1"), "older-tree.deb")
 		return built.old
 	}
 	dir := filepath.Join(box.CacheDir(), "packages-"+hash+"-"+runtime.GOARCH)
@@ -66,8 +68,16 @@ func olderTree(t *testing.T) packages {
 			t.Fatal(err)
 		}
 	}
-	built.old = find(t, dir)
+	built.old = plain(t, find(t, dir), "older-tree.deb")
 	return built.old
+}
+
+// plain adds the .deb without compression.
+func plain(t *testing.T, p packages, name string) packages {
+	t.Helper()
+	p.plain = filepath.Join(scratch, name)
+	repack(t, p.deb, p.plain, func(string) {})
+	return p
 }
 
 func build(t *testing.T, tree, dir, version string) packages {
@@ -93,30 +103,37 @@ type broken struct {
 	find, write string // a regular expression and what takes its place
 }
 
-// repacked is no fault: the same package without compression, for tests that install it often.
-var repacked = broken{"DEBIAN/control", "^Package:", "Package:"}
-
-// breakDeb makes a package with a fault. It has no compression: it is installed once.
+// breakDeb makes a package with a fault.
 func breakDeb(t *testing.T, deb string, b broken) string {
 	t.Helper()
-	dir := t.TempDir()
-	tree := filepath.Join(dir, "tree")
-	command(t, nil, "dpkg-deb", "-R", deb, tree)
-	path := filepath.Join(tree, b.file)
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
-	if text == string(content) && b != repacked {
-		t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out := filepath.Join(dir, regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another one for each test: see give
-	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, out)
+	out := filepath.Join(t.TempDir(), regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another name for each test: see give
+	repack(t, deb, out, func(tree string) {
+		path := filepath.Join(tree, b.file)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
+		if text == string(content) {
+			t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	})
 	return out
+}
+
+// repack makes a package of another one's files after a change of them, without compression.
+func repack(t *testing.T, from, to string, change func(tree string)) {
+	t.Helper()
+	tree := filepath.Join(t.TempDir(), "tree")
+	command(t, nil, "dpkg-deb", "-R", from, tree)
+	change(tree)
+	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, to)
+	if err := os.RemoveAll(tree); err != nil { // it is large, and the test may be long
+		t.Fatal(err)
+	}
 }
 
 // atOnce is how many tests run side by side: they wait for systemd and for clocks more than they work.
@@ -129,9 +146,13 @@ func TestMain(m *testing.M) {
 	if !given {
 		flag.Set("test.parallel", atOnce)
 	}
-	code := m.Run()
-	if built.new.deb != "" {
-		os.RemoveAll(filepath.Dir(built.new.deb))
+	dir, err := os.MkdirTemp("", "nodeagent-box-*")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	scratch = dir
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }

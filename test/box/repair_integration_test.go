@@ -60,7 +60,7 @@ func (n node) set(lines string) {
 // says that it would, and why not.
 func TestRepair(t *testing.T) {
 	t.Parallel()
-	deb := thisTree(t).deb
+	deb := thisTree(t).plain
 	n := runtimeNode(t, "repair", deb, "dry-run")
 	// Without D-Bus, and systemd's own socket that stands in for it, there is no hand on the unit.
 	bad := boot(t, "norepair")
@@ -106,7 +106,7 @@ func TestRepair(t *testing.T) {
 // one that restarts too often is told of.
 func TestRepairDead(t *testing.T) {
 	t.Parallel()
-	n := runtimeNode(t, "dead", thisTree(t).deb, "on")
+	n := runtimeNode(t, "dead", thisTree(t).plain, "on")
 	n.sh("systemctl stop containerd")
 	n.plan("is inactive")
 	n.sh("systemctl disable --quiet containerd")
@@ -190,7 +190,7 @@ func TestRepairKubelet(t *testing.T) {
 	n.put("/etc/haproxy/haproxy.cfg", []byte(noLiveBackend), 0o644)
 	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
 	n.put(override, fmt.Appendf(nil, soon, "on"), 0o640)
-	n.sh("cp /usr/bin/perl /usr/bin/kubelet; systemctl daemon-reload; systemctl enable --now --quiet kubelet haproxy containerd; systemctl show -P MainPID kubelet >/run/before; dpkg -i " + n.give(thisTree(t).deb))
+	n.sh("cp /usr/bin/perl /usr/bin/kubelet; systemctl daemon-reload; systemctl enable --now --quiet kubelet haproxy containerd; systemctl show -P MainPID kubelet >/run/before; dpkg -i " + n.give(thisTree(t).plain))
 	const same = `[ "$(systemctl show -P MainPID kubelet)" = "$(cat /run/before)" ]`
 
 	n = n.within(time.Minute)

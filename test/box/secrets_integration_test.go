@@ -42,12 +42,12 @@ var plant = map[string]string{
 func TestSecretsStay(t *testing.T) {
 	t.Parallel()
 	n := boot(t, "kept")
-	images := n.give(writeImage(t))
+	images := n.give(imageArchive(t))
 	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
 	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
 	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + images)
 	hash := n.plant()
-	n.sh("dpkg -i " + n.give(thisTree(t).deb) + " && nodeagent setup run")
+	n.sh("dpkg -i " + n.give(thisTree(t).plain) + " && nodeagent setup run")
 	n.sh("systemd-run --quiet --wait --unit=crio.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")
 	// containerd 1.6 may miss the end of a container that ends at once, and only half a minute later the agent takes it for ended all the same.
 	if err := n.within(3 * n.patience).until(`nodeagent pods describe web -o json | tr -d ' \n' | grep -q '"restarts":[1-9]'; nodeagent pods describe quiet -o json | grep -q Running; nodeagent status | grep -q broken.yaml`); err != nil {

@@ -45,9 +45,8 @@ func TestService(t *testing.T) {
 	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
 	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
 	n.sh("systemctl start containerd.service; useradd --create-home ann; useradd --create-home bob")
-	deb := thisTree(t).deb
-	good := n.give(deb)
-	n.sh("dpkg -i " + good + "; usermod -aG nodeagent ann")
+	packages := thisTree(t)
+	n.sh("dpkg -i " + n.give(packages.deb) + "; usermod -aG nodeagent ann")
 	for _, c := range serviceChecks {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.do(n.in(t)); err != nil {
@@ -59,7 +58,7 @@ func TestService(t *testing.T) {
 		t.Run("broken/"+c.name, func(t *testing.T) {
 			n := n.in(t)
 			n.patience = forTheWorse
-			n.sh("dpkg -P nodeagent && journalctl --rotate --vacuum-time=1s -q; dpkg -i " + n.give(breakDeb(t, deb, c.broken)) + "; usermod -aG nodeagent ann")
+			n.sh("dpkg -P nodeagent && journalctl --rotate --vacuum-time=1s -q; dpkg -i " + n.give(breakDeb(t, packages.plain, c.broken)) + "; usermod -aG nodeagent ann")
 			if err := c.do(n); err == nil {
 				t.Errorf("nothing wrong is seen of a package with %s: %q", c.broken.file, c.broken.write)
 			} else {
@@ -113,7 +112,7 @@ func kubeletsLeavings(n node) {
 
 // companion: the agent says what is missing, and starts nothing.
 func companion(n node) error {
-	if err := n.until(`nodeagent status | grep -q 'mode companion' && nodeagent check Manifests etcd.yaml && nodeagent check RuntimeResponsive && nodeagent check StaticPods | grep -q NotStarted`); err != nil {
+	if err := n.until(`nodeagent status | grep -q 'mode companion' && nodeagent check Manifests etcd.yaml && nodeagent check RuntimeResponsive && nodeagent check StaticPods | grep -q -e NotStarted -e Missing`); err != nil {
 		return err
 	}
 	_, err := n.try(`[ -z "$(ctr --namespace k8s.io containers list --quiet)" ] && [ "$(ls /etc/kubernetes/manifests)" = etcd.yaml ]`)

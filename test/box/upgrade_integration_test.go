@@ -26,7 +26,7 @@ const runs = `nodeagent pods | grep -q 'web.*Running' && ctr --namespace k8s.io 
 // upgraded: from an older agent to this one with a pod running, the VIP held against a neighbour that wants it, and a repair done. No container is
 // restarted, keepalived sees nothing, and what the old agent knew and spent the new one knows.
 func upgraded(n node, deb string) error {
-	if _, err := n.install(olderTree(n.t).deb); err != nil {
+	if _, err := n.install(olderTree(n.t).plain); err != nil {
 		return err
 	}
 	// As the older package's install.md has it.

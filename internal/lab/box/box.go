@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,24 +26,30 @@ var nameForm = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
 // Box is one running Debian. Use Start.
 type Box struct {
 	name, dir string
-	legacy    bool // it has cgroup v1
+	own       net.Listener // the name is this process's
+	legacy    bool         // it has cgroup v1
 	nspawn    *exec.Cmd
 	ended     chan struct{} // closed when systemd-nspawn is gone
 	once      sync.Once
 	problem   error
 }
 
-// Start boots a box over a root that Root made. A name is 1 to 20 of a-z and 0-9; what an earlier box of that name left is removed before. It
-// returns when systemd has started all that is enabled, at most 60 s later. After an error nothing is left. It needs root and the package
-// systemd-container.
+// Start boots a box over a root that Root made. A name is 1 to 20 of a-z and 0-9; what an earlier box of that name left is removed before;
+// one of another process that lives is an error. It returns when systemd has started all that is enabled, at most 60 s later. After an error
+// nothing is left. It needs root and the package systemd-container.
 func Start(ctx context.Context, name, root string) (*Box, error) {
 	if !nameForm.MatchString(name) {
 		return nil, fmt.Errorf("box name %q: want 1 to 20 of a-z and 0-9", name)
 	}
-	if err := Cleanup(name); err != nil {
-		return nil, err
+	// The kernel frees the name when the process ends, however it does.
+	own, err := net.Listen("unix", "@nodeagent-box-"+name)
+	if err != nil {
+		return nil, fmt.Errorf("box %s is another process's: %w", name, err)
 	}
-	b := &Box{name: name, dir: filepath.Join(base, name)}
+	if err := Cleanup(name); err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	b := &Box{name: name, dir: filepath.Join(base, name), own: own}
 	if err := b.boot(ctx, root); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot box %s: %w", name, err), b.Close())
 	}
@@ -149,7 +156,7 @@ func (b *Box) awaitSystemd(ctx context.Context) error {
 	defer tick.Stop()
 	state := ""
 	for {
-		out, _ := b.Run(ctx, "systemctl", "is-system-running") // it fails while starting
+		out, _ := b.Run(ctx, "systemctl", "is-system-running", "--wait") // it fails at once while the bus is not there
 		switch state = strings.TrimSpace(out); state {
 		case "running", "degraded":
 			return nil
@@ -213,7 +220,7 @@ func (b *Box) Close() error {
 		if b.nspawn != nil && b.nspawn.Process != nil {
 			b.powerOff()
 		}
-		b.problem = Cleanup(b.name)
+		b.problem = errors.Join(Cleanup(b.name), b.own.Close())
 	})
 	return b.problem
 }
