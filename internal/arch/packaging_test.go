@@ -83,7 +83,7 @@ func TestUnits(t *testing.T) {
 		"Unit/StartLimitIntervalSec": "0", "Service/KillMode": "mixed", "Service/OOMScoreAdjust": "-999", "Service/StateDirectory": "nodeagent",
 		"Service/RuntimeDirectory": "nodeagent", "Service/RuntimeDirectoryPreserve": "yes", "Service/ExecStart": "/usr/bin/nodeagent run",
 		"Service/ExecReload": "/usr/bin/nodeagent reload", "Unit/Before": "keepalived.service",
-		"Service/TimeoutAbortSec": "5", "Service/MemoryHigh": "128M", "Service/MemoryMax": "256M", "Service/TasksMax": "512", "Service/WatchdogSec": "30",
+		"Service/TimeoutAbortSec": "5", "Service/MemoryHigh": "128M", "Service/MemoryMax": "256M", "Service/TasksMax": "512", "Service/WatchdogSec": "30", "Service/TimeoutStartSec": "30", "Service/TimeoutStopSec": "10",
 	} {
 		if got := strings.Join(unit[name], " "); got != want {
 			t.Errorf("nodeagent.service: %s is %q, want %q", name, got, want)

@@ -34,6 +34,7 @@ var lives = map[string][]step{
 	"end": {
 		{"downgrade", downgraded, []broken{{postinst, `nodeagent config check`, "true"}}},
 		{"remove", removed, []broken{{prerm, ` /etc/keepalived `, " /etc/nothing "}, {prerm, `deb-systemd-invoke stop`, "true"}, {postrm, `^remove\)`, "remove) rm -rf /var/lib/nodeagent"}}},
+		{"hung", stuck, []broken{{unitFile, `^TimeoutStopSec=.*`, "TimeoutStopSec=5min"}, {postrm, `systemctl reset-failed`, "true"}}},
 		{"purge", purged, []broken{{postrm, `deb-systemd-helper purge`, "true"}, {postrm, `^	rm -f /etc/systemd`, "	true"}, {postrm, `groupdel`, "true"}, {postrm, `rm -rf --one-file-system /var/lib`, "true"}}},
 		{"purge spares", spared, []broken{{postrm, `grep -q ' /var/lib/nodeagent/' /proc/self/mountinfo`, "false"}, {postrm, `for dir in .*`, "rm -rf /etc/nodeagent; for dir in x; do"}}},
 	},
@@ -228,6 +229,38 @@ func removed(n node, deb string) error {
 		}
 	}
 	return n.expect("not systemctl --quiet is-active nodeagent; not [ -e /usr/bin/nodeagent ]; grep -q 30s /etc/nodeagent/config.yaml; [ -e /etc/nodeagent/manifests/web.yaml ]; [ -e /var/lib/nodeagent/instance.json ]")
+}
+
+// hang holds the agent so that no signal but SIGKILL moves it, gives its unit a short time to stop in, and keeps the number of its process.
+const hang = `d=/etc/systemd/system/nodeagent.service.d; mkdir -p $d; printf '[Service]\nTimeoutStopSec=2\n' >$d/short.conf; systemctl daemon-reload
+	rm -f /run/held; systemctl show -P MainPID nodeagent >/run/before; systemd-run --quiet --collect perl /root/hang.pl $(cat /run/before); until [ -e /run/held ]; do sleep 0.1; done
+	`
+
+// stuck: an agent that hangs is replaced and removed within its unit's time to stop, and the pod and the VIP do not notice.
+func stuck(n node, deb string) error {
+	n.copy("testdata/hang.pl", "/root/hang.pl", 0o644)
+	if _, err := n.install(deb); err != nil {
+		return err
+	}
+	if err := n.expect(`[ "$(systemctl show -P TimeoutStopUSec nodeagent)" = 10s ]; nodeagent setup run`); err != nil {
+		return err
+	}
+	n.put("/etc/nodeagent/manifests/web.yaml", []byte(manifest), 0o600)
+	n.vrrp()
+	n.sh("systemctl restart nodeagent keepalived")
+	if err := n.within(patience).until(runs + " && " + holds); err != nil {
+		return err
+	}
+	before := n.sh(containers)
+	for _, do := range []string{"dpkg -i " + n.give(deb) + "; nodeagent status -o json | tr -d ' \n' | grep -q '\"daemon\":true'", "dpkg -r nodeagent; not systemctl --quiet is-failed nodeagent"} {
+		if err := n.expect(hang + "timeout 20 " + do + "; not [ -e /proc/$(cat /run/before) ]"); err != nil {
+			return err
+		}
+	}
+	if now := n.sh(containers); now != before {
+		return fmt.Errorf("the containers were\n%s\nand are\n%s", before, now)
+	}
+	return n.expect(holds)
 }
 
 // purged: nothing of a package that was used is left.

@@ -14,6 +14,7 @@ func TestRPM(t *testing.T) {
 	for _, name := range []string{"systemd.spec", "systemd-update-helper"} {
 		n.copy("testdata/fedora/"+name, "/root/rpmbuild/SOURCES/"+name, 0o644)
 	}
+	n.copy("testdata/hang.pl", "/root/hang.pl", 0o644)
 	n.sh("rpmbuild -bb --quiet /root/rpmbuild/SOURCES/systemd.spec && rpm --initdb && rpm -U --force /root/rpmbuild/RPMS/noarch/systemd-252-*.rpm")
 	old, fresh := n.give(olderTree(t).rpm), n.give(thisTree(t).rpm)
 	for _, s := range rpmSteps(old, fresh) {
@@ -29,7 +30,7 @@ func TestRPM(t *testing.T) {
 	for i, s := range rpmSteps(old, fresh) {
 		t.Run("broken/"+s.name, func(t *testing.T) {
 			n := n.in(t)
-			n.sh("rpm -q nodeagent >/dev/null && rpm -e --noscripts nodeagent; systemctl disable --now nodeagent 2>/dev/null || true; rm -rf /etc/nodeagent /var/lib/nodeagent /run/nodeagent; systemctl daemon-reload")
+			n.sh("systemctl kill --signal=KILL nodeagent 2>/dev/null || true; systemctl disable --now nodeagent 2>/dev/null || true; rpm -q nodeagent >/dev/null && rpm -e --noscripts nodeagent; rm -rf /etc/systemd/system/nodeagent.service.d /etc/nodeagent /var/lib/nodeagent /run/nodeagent; systemctl daemon-reload")
 			if i == 0 {
 				s = rpmSteps(old, wrong)[0]
 			} else {
@@ -53,14 +54,15 @@ func rpmSteps(old, fresh string) []rpmStep {
 			getent group nodeagent; /usr/libexec/nodeagent/nodeagent-check none || [ $? = 2 ]; [ "$(readlink -f /usr/libexec/nodeagent/nodeagent-check)" = /usr/libexec/keepalived/nodeagent-check ]
 			rpm -V nodeagent; rpm -e nodeagent`},
 		{"upgrade", `rpm -q nodeagent >/dev/null || rpm -i ` + old + `; systemctl enable --now --quiet nodeagent; echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml
-			nodeagent mute NetworkReady --for 1h; systemctl show -P MainPID nodeagent >/run/before
-			rpm -U ` + fresh + `; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ]; nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true'
+			nodeagent mute NetworkReady --for 1h
+			` + hang + `timeout 20 rpm -U ` + fresh + `; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ]; nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true'
 			grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; systemctl --quiet is-enabled nodeagent`},
 		{"refused upgrade", `echo 'noSuchKey: 1' >/etc/nodeagent/config.d/90-test.yaml; systemctl show -P MainPID nodeagent >/run/before
 			rpm -U --oldpackage --replacepkgs ` + fresh + ` 2>&1 | tee /run/said; grep -q 'THE OLD AGENT RUNS ON' /run/said; grep -q noSuchKey /run/said
 			[ "$(systemctl show -P MainPID nodeagent)" = "$(cat /run/before)" ]; rm /etc/nodeagent/config.d/90-test.yaml`},
 		{"erase", `mkdir -p /etc/keepalived; nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 >/etc/keepalived/keepalived.conf
-			rpm -e nodeagent >/run/said 2>&1; grep -q 'WARNING: keepalived' /run/said; not systemctl --quiet is-active nodeagent; not [ -e /usr/bin/nodeagent ]
+			` + hang + `timeout 20 rpm -e nodeagent >/run/said 2>&1; grep -q 'WARNING: keepalived' /run/said; not [ -e /proc/$(cat /run/before) ]; not systemctl --quiet is-failed nodeagent; not [ -e /usr/bin/nodeagent ]
+			find / -xdev -path /host -prune -o -path /var -prune -o -path /root -prune -o -name '*nodeagent*' -print | grep -v -e ^/etc/nodeagent -e ^/etc/systemd/system/nodeagent.service.d >/run/left || true; not [ -s /run/left ] || { cat /run/left; exit 1; }
 			[ -e /var/lib/nodeagent/instance.json ]; grep -q 30s /etc/nodeagent/config.yaml.rpmsave`},
 	}
 }

@@ -23,6 +23,9 @@ spec:
 // runs waits for the pod's container.
 const runs = `nodeagent pods | grep -q 'web.*Running' && ctr --namespace k8s.io tasks list | grep -c RUNNING | grep -qx 2`
 
+// containers are those that run, with their processes.
+const containers = `ctr --namespace k8s.io tasks list | sort`
+
 // upgraded: from an older agent to this one with a pod running, the VIP held against a neighbour that wants it, and a repair done. No container is
 // restarted, keepalived sees nothing, and what the old agent knew and spent the new one knows.
 func upgraded(n node, deb string) error {
@@ -47,7 +50,6 @@ func upgraded(n node, deb string) error {
 	}
 	// Of both nodes: the neighbour would take the VIP at the first lower priority.
 	const seen = `journalctl --no-pager -o cat -u keepalived -u rival | grep -c -e 'Entering' -e 'effective priority' || true`
-	const containers = `ctr --namespace k8s.io tasks list | sort`
 	tasks, transitions, budget := n.sh(containers), n.sh(seen), n.sh(repaired)
 	n.sh("touch /run/nodeagent/kept") // with it the verdict: a file that is gone would read as fit, whatever the node is
 	if _, err := n.install(deb); err != nil {
