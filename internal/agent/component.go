@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"nodeagent/internal/component"
+	"nodeagent/internal/component/collect"
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/keepalive"
@@ -79,6 +80,9 @@ func componentDeps(facts *facts) component.Deps {
 	d := component.Deps{Processes: facts.procs, Kubelet: func() component.Kubelet { return kubeletOf(facts.get()) }}
 	if repair.Booted() {
 		d.Unit = componentUnit
+		d.LastError = func(ctx context.Context, unit string) string {
+			return string(collect.NewRedactor(nil).Redact([]byte(component.JournalError(ctx, unit))))
+		}
 	}
 	return d
 }
@@ -110,5 +114,5 @@ func componentUnit(ctx context.Context, pid int, name string) (component.Unit, e
 	if err != nil || u.LoadState == "not-found" {
 		return component.Unit{}, err
 	}
-	return component.Unit{Name: u.Name, ActiveState: u.ActiveState, FileState: u.FileState, Restarts: u.Restarts}, nil
+	return component.Unit{Name: u.Name, ActiveState: u.ActiveState, FileState: u.FileState, Restarts: u.Restarts, Ended: u.Ended}, nil
 }

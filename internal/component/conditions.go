@@ -6,7 +6,7 @@ import "nodeagent/internal/health"
 var (
 	apiDown = &health.Reason{Name: "Down", Fix: "`crictl ps -a --name kube-apiserver` and `crictl logs ID` tell why it ended (most often: etcd does not answer, a certificate expired, or a flag is wrong); " +
 		"with no container at all, see that kubelet runs and read `journalctl -u kubelet`."}
-	apiNotListening = &health.Reason{Name: "NotListening", Fix: "It runs and does not listen: it waits for etcd, which `nodeagent status` shows, or has just started; `crictl logs` of the container tells."}
+	apiNotListening = &health.Reason{Name: "NotListening", Fix: "It runs and does not serve yet: it waits for etcd, which `nodeagent status` shows, or has just started; `crictl logs` of the container tells."}
 	apiHung         = &health.Reason{Name: "Hung", Fix: "It takes connections and does not answer. A process in state T wants `kill -CONT PID`, one in state D waits for a disk; " +
 		"else look at CPU and memory of the node and at etcd, and restart it: move its manifest out of the folder and back."}
 	apiUnreachable = &health.Reason{Name: "Unreachable", Fix: "No connection comes to be, and none is refused: see that the address is on an interface (`ip address`) and that no firewall rule drops the port (`nft list ruleset`)."}

@@ -29,6 +29,7 @@ type Unit struct {
 	ActiveState string // active, inactive, failed, activating ...
 	FileState   string // enabled, disabled, masked ...
 	Restarts    uint32 // automatic ones since it was started by hand
+	Ended       string // how its main process last ended: "exit code 1", "signal 9"; empty: it did not
 }
 
 // kubeletSeen is all that one look saw.
@@ -38,6 +39,7 @@ type kubeletSeen struct {
 	unit    Unit   // Name is empty where systemd was not asked or knows none
 	noUnit  string // why it was not
 	lately  int    // restarts within restartWindow
+	words   string // its last error, where it does not run; empty: not known
 	version string // of the program on disk; empty: not known
 }
 
@@ -58,6 +60,8 @@ type kubeletLooker struct {
 	unit     Unit
 	noUnit   string
 	asked    time.Time
+	words    string
+	wordsOf  Unit // after which end words was read
 	restarts []restarts
 	version  programVersion
 }
@@ -87,6 +91,7 @@ func (l *kubeletLooker) look(ctx context.Context, deps Deps, cfg Config, now tim
 	well := s.healthz.outcome == answered && s.healthz.status == http.StatusOK
 	l.ask(ctx, deps, s.kubelet, well, now)
 	s.unit, s.noUnit, s.lately = l.unit, l.noUnit, l.lately(now)
+	s.words = l.lastWords(ctx, deps, s.kubelet)
 	s.version = l.version.of(ctx, now)
 	return s
 }
@@ -114,6 +119,18 @@ func (l *kubeletLooker) ask(ctx context.Context, deps Deps, k Kubelet, well bool
 	for len(l.restarts) > 1 && now.Sub(l.restarts[0].at) > restartWindow {
 		l.restarts = l.restarts[1:]
 	}
+}
+
+// lastWords are what a kubelet that does not run wrote last; the journal is read once for each of its ends.
+func (l *kubeletLooker) lastWords(ctx context.Context, deps Deps, k Kubelet) string {
+	if k.PID > 0 || l.unit.Name == "" || deps.LastError == nil {
+		l.words, l.wordsOf = "", Unit{}
+		return ""
+	}
+	if l.wordsOf != l.unit {
+		l.words, l.wordsOf = deps.LastError(ctx, l.unit.Name), l.unit
+	}
+	return l.words
 }
 
 func (l *kubeletLooker) lately(now time.Time) int {
@@ -150,6 +167,21 @@ func judgeKubelet(s kubeletSeen) health.Finding {
 	return f
 }
 
+// story is what became of the unit of a kubelet that does not run.
+func (s kubeletSeen) story() string {
+	text := s.unit.Name + " is " + s.unit.ActiveState
+	if s.unit.Ended != "" {
+		text += ", its process ended with " + s.unit.Ended
+	}
+	if s.unit.Restarts > 0 {
+		text += fmt.Sprintf(", %d automatic restarts so far", s.unit.Restarts)
+	}
+	if s.words != "" {
+		text += "; its last error: " + s.words
+	}
+	return text
+}
+
 func judgeKubeletAnswer(s kubeletSeen) health.Finding {
 	k := s.kubelet
 	who := "kubelet"
@@ -161,7 +193,7 @@ func judgeKubeletAnswer(s kubeletSeen) health.Finding {
 		case s.unit.FileState == "masked" || s.unit.ActiveState == "inactive":
 			return failing(kubeletStopped, "%s is %s (%s): somebody stopped it", s.unit.Name, s.unit.ActiveState, s.unit.FileState)
 		case s.unit.Name != "":
-			return failing(kubeletDown, "no kubelet runs: %s is %s, started again %d times within %v", s.unit.Name, s.unit.ActiveState, s.lately, restartWindow)
+			return failing(kubeletDown, "no kubelet runs: %s", s.story())
 		}
 		return failing(kubeletDown, "no kubelet runs")
 	}

@@ -18,7 +18,8 @@ type process struct {
 	state   byte   // T, D, S ... as in proc_pid_stat(5)
 	started uint64 // in clock ticks since the boot: with the pid, its identity
 	at      time.Time
-	path    string // as it was started; empty: no absolute one
+	age     time.Duration // when an answer did not come; 0: not known
+	path    string        // as it was started; empty: no absolute one
 	uid     int
 	flags   flags
 }
@@ -41,6 +42,15 @@ func (p *process) String() string {
 		return fmt.Sprintf("pid %d, which is a zombie", p.pid)
 	}
 	return fmt.Sprintf("pid %d", p.pid)
+}
+
+// startsFor is how long a component may take connections that it does not serve yet: an apiserver listens before it has reached etcd, and a
+// scheduler before it has reached the apiserver. They give up by themselves within less.
+const startsFor = time.Minute
+
+// starts tells whether a process is so young that its silence is no hang.
+func (p *process) starts() bool {
+	return p != nil && p.age > 0 && p.age < startsFor && p.state != 'T' && p.state != 't' && p.state != 'D'
 }
 
 // scanEvery is between full walks over /proc. In between only the processes found are looked at; a component whose process ended is
@@ -196,6 +206,9 @@ func (f *found) explain(proc string, answers ...answer) {
 		if now, err := procs.ReadStat(proc, f.process.pid); err == nil && now.Start == f.process.started {
 			p := *f.process
 			p.state = now.State
+			if up, err := procs.Uptime(proc); err == nil {
+				p.age = up - now.Started()
+			}
 			f.process = &p
 		}
 	}

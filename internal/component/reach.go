@@ -32,6 +32,9 @@ func judgeReach(f found, who, at string, r reachReasons, answers ...answer) (hea
 		case unreachable:
 			return failing(r.unreachable, "%s at %s: %s", who, at, a.detail), true
 		case hung:
+			if f.process.starts() {
+				return failing(r.notListening, "%s runs for %v and does not serve yet at %s: %s", who, f.process.age.Round(time.Second), at, a.detail), true
+			}
 			return failing(r.hung, "%s at %s: %s", who, at, a.detail), true
 		case broken:
 			return failing(r.odd, "%s at %s: %s", who, at, a.detail), true

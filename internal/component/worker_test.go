@@ -38,6 +38,8 @@ func TestKubelet(t *testing.T) {
 		{"hung", running, active, reply{status: 200, wait: time.Minute}, health.Failing, kubeletHung, "kubelet (kubelet, pid 7) at " + at + ": no answer"},
 		{"starts", Kubelet{Here: true, Address: "127.0.0.1:1", PID: 7, Program: "kubelet"}, active, ok, health.Failing, kubeletNotListening, "runs, and nothing listens on 127.0.0.1:1"},
 		{"ended", gone, Unit{Name: "kubelet.service", ActiveState: "activating", FileState: "enabled"}, ok, health.Failing, kubeletDown, "kubelet.service is activating"},
+		{"ends again and again", gone, Unit{Name: "kubelet.service", ActiveState: "activating", Ended: "exit code 1", Restarts: 23}, ok, health.Failing, kubeletDown,
+			"no kubelet runs: kubelet.service is activating, its process ended with exit code 1, 23 automatic restarts so far; its last error: swap is on"},
 		{"stopped", gone, Unit{Name: "kubelet.service", ActiveState: "inactive", FileState: "enabled"}, ok, health.Failing, kubeletStopped, "somebody stopped it"},
 		{"masked", gone, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "masked"}, ok, health.Failing, kubeletStopped, "(masked)"},
 		{"ended just now", Kubelet{Here: true, Address: "127.0.0.1:1", PID: 8, Program: "kubelet"}, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "enabled"}, ok, health.Failing, kubeletDown, "kubelet.service is failed"},
@@ -48,6 +50,7 @@ func TestKubelet(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s.set("/healthz", c.reply)
 			deps := Deps{Kubelet: func() Kubelet { return c.kubelet }, Unit: func(context.Context, int, string) (Unit, error) { return c.unit, nil }}
+			deps.LastError = func(context.Context, string) string { return "swap is on" }
 			l := kubeletLooker{version: programVersion{paths: []string{"/nowhere"}}}
 			want(t, judgeKubelet(l.look(t.Context(), deps, n.cfg, time.Now())), c.status, c.reason, c.message)
 		})

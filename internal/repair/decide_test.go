@@ -152,8 +152,8 @@ func TestRefuse(t *testing.T) {
 
 func TestUnitOf(t *testing.T) {
 	u := unitOf("x.service", map[string]any{"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "KillMode": "process", "MainPID": uint32(7), "NRestarts": uint32(2),
-		"InactiveExitTimestampMonotonic": uint64(3_000_000), "Restart": "always", "Result": "success", "Job": []any{uint32(9), "/org"}}, time.Minute)
-	want := Unit{Name: "x.service", LoadState: "loaded", ActiveState: "active", FileState: "enabled", KillMode: "process", MainPID: 7, Policy: "always", Result: "success", Restarts: 2, Age: 57 * time.Second, QueuedAction: true}
+		"InactiveExitTimestampMonotonic": uint64(3_000_000), "Restart": "always", "Result": "success", "ExecMainCode": int32(2), "ExecMainStatus": int32(9), "Job": []any{uint32(9), "/org"}}, time.Minute)
+	want := Unit{Name: "x.service", LoadState: "loaded", ActiveState: "active", FileState: "enabled", KillMode: "process", MainPID: 7, Policy: "always", Result: "success", Ended: "signal 9", Restarts: 2, Age: 57 * time.Second, QueuedAction: true}
 	if !reflect.DeepEqual(u, want) {
 		t.Errorf("%+v", u)
 	}

@@ -121,6 +121,7 @@ func unitOf(name string, p map[string]any, up time.Duration) Unit {
 		u.MainPID = int(pid)
 	}
 	u.Restarts, _ = p["NRestarts"].(uint32)
+	u.Ended = ended(p)
 	if us, ok := p["InactiveExitTimestampMonotonic"].(uint64); ok && us > 0 {
 		u.Age = max(up-time.Duration(us)*time.Microsecond, time.Nanosecond)
 	}
@@ -129,6 +130,19 @@ func unitOf(name string, p map[string]any, up time.Duration) Unit {
 		u.QueuedAction = id != 0
 	}
 	return u
+}
+
+// ended reads how a unit's main process last ended (sigaction(2), SIGCHLD's si_code).
+func ended(p map[string]any) string {
+	code, _ := p["ExecMainCode"].(int32)
+	status, _ := p["ExecMainStatus"].(int32)
+	switch code {
+	case 1: // CLD_EXITED
+		return fmt.Sprintf("exit code %d", status)
+	case 2, 3: // CLD_KILLED, CLD_DUMPED
+		return fmt.Sprintf("signal %d", status)
+	}
+	return ""
 }
 
 // Restart restarts a unit, or starts it where it failed, and waits for the end of systemd's job.

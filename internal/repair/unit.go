@@ -16,6 +16,7 @@ type Unit struct {
 	MainPID      int
 	Policy       string        // Restart=: no, always, on-failure ...
 	Result       string        // of its last run: success, signal, timeout, start-limit-hit ...
+	Ended        string        // how its main process last ended: "exit code 1", "signal 9"; empty: it did not since the unit was started
 	Restarts     uint32        // NRestarts
 	Age          time.Duration // since InactiveExitTimestampMonotonic, when it last left inactive; 0: never in this boot
 	QueuedAction bool          // a job waits or runs

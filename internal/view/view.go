@@ -148,7 +148,7 @@ type Container struct {
 	Name      string    `json:"name"`
 	Role      string    `json:"role,omitempty"` // init, sidecar; empty for the others
 	State     string    `json:"state"`          // created, running, exited, waiting, unknown
-	Ready     bool      `json:"ready"`          // runs and its readiness probe passes; an init container that is done
+	Ready     bool      `json:"ready"`          // runs and its readiness probe passes (beside a kubelet, which alone knows of its probes: runs); an init container that is done
 	Image     string    `json:"image,omitempty"`
 	ID        string    `json:"id,omitempty"`
 	PID       int       `json:"pid,omitempty"`

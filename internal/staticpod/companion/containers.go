@@ -21,6 +21,9 @@ const (
 	roleMain
 )
 
+// String is the role as it is shown.
+func (r role) String() string { return [...]string{"init", "sidecar", ""}[r] }
+
 // outcome is where a container stands.
 type outcome uint8
 
@@ -45,6 +48,8 @@ type one struct {
 	begun   bool      // a container exists in the present sandbox
 	view    view.Container
 }
+
+func (o one) running() bool { return o.outcome == runs || o.outcome == looping }
 
 // containers judges the containers of the pod's present sandbox. all are those of every sandbox of the same uid.
 func (p *podJudge) containers(spec *corev1.PodSpec, current string, all []Container) []one {
@@ -96,7 +101,7 @@ func namesIn(sandbox string, all []Container) []string {
 }
 
 func (p *podJudge) container(spec *corev1.PodSpec, wanted *corev1.Container, name string, r role, current string, all []Container) one {
-	o := one{name: name, role: r, view: view.Container{Name: name, State: "waiting"}}
+	o := one{name: name, role: r, view: view.Container{Name: name, Role: r.String(), State: "waiting"}}
 	if wanted != nil {
 		o.view.Image = wanted.Image
 	}
@@ -167,6 +172,7 @@ func (p *podJudge) container(spec *corev1.PodSpec, wanted *corev1.Container, nam
 	default:
 		o.view.State, o.outcome = "unknown", unclear
 	}
+	o.view.Ready = o.running() && r != roleInit || o.outcome == done && r == roleInit
 	return o
 }
 

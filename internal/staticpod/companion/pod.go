@@ -132,7 +132,7 @@ func (p *podJudge) present(spec *corev1.PodSpec) (Sandbox, []one) {
 		}
 		if c.role == roleMain {
 			mains++
-			if c.outcome == runs || c.outcome == looping {
+			if c.running() {
 				running++
 			}
 		}

@@ -254,6 +254,18 @@ func TestFindNodes(t *testing.T) {
 	}
 }
 
+// TestManyUnits: a common machine has some hundred units, and kubelet's is found among them without a word.
+func TestManyUnits(t *testing.T) {
+	r := proc().with(root{"/etc/hostname": "n1", "/etc/systemd/system/zz.target.wants/kubelet.service": "-> /usr/lib/systemd/system/kubelet.service", "/usr/lib/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n"})
+	for i := range 400 {
+		r[fmt.Sprintf("/etc/systemd/system/unit-%03d.service", i)] = "[Service]\n"
+	}
+	f := Find(r.make(t))
+	if !f.Installed || len(f.Problems) != 0 {
+		t.Errorf("installed %v, problems %q", f.Installed, f.Problems)
+	}
+}
+
 func TestMayReturn(t *testing.T) {
 	for _, tt := range []struct {
 		f                Facts

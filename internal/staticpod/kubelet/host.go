@@ -14,7 +14,8 @@ import (
 
 const (
 	maxFile  = 1 << 20 // bytes read of one file; kubelet's own are a few KiB
-	maxFiles = 256     // drop-ins read of one folder
+	maxNames = 1 << 14 // names read of one folder; those of systemd's units alone are hundreds
+	maxFiles = 256     // drop-ins read of kubelet's configuration
 	maxLinks = 40      // symbolic links followed on one path, as the kernel does
 	maxTold  = 64      // problems kept
 )
@@ -138,13 +139,13 @@ func (h *host) names(dir string) []string {
 		return nil
 	}
 	defer d.Close()
-	names, err := d.Readdirnames(maxFiles + 1)
+	names, err := d.Readdirnames(maxNames + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		h.problem("%s: %v", dir, plain(err))
 	}
-	if len(names) > maxFiles {
-		names = names[:maxFiles]
-		h.problem("%s: more than %d entries, the rest was not read", dir, maxFiles)
+	if len(names) > maxNames {
+		names = names[:maxNames]
+		h.problem("%s: more than %d entries, the rest was not read", dir, maxNames)
 	}
 	slices.Sort(names)
 	return names
