@@ -32,7 +32,11 @@ func Explain(c config.Config, s view.Status, paths []string) ([]Effect, error) {
 		return manifest.Parse(file, b, manifest.Options{NodeName: s.Node, Mode: manifest.Run})
 	}}
 	kept, before := folder.Next(folder.Kept{Owners: owners(s.Pods)}, is, o)
-	_, after := folder.Next(kept, would, o)
+	kept, after := folder.Next(kept, would, o)
+	if after.Again > 0 { // what is missing then stays away
+		o.Now = now.Add(time.Minute)
+		_, after = folder.Next(kept, would, o)
+	}
 	return effects(before, after, s.Pods, given), nil
 }
 

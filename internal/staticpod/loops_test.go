@@ -157,6 +157,28 @@ func TestManifestRemoved(t *testing.T) {
 	})
 }
 
+// install(1), git and editors take a file away and write it anew.
+func TestManifestIsMissingForAMoment(t *testing.T) {
+	up(t, []string{"web", "other"}, func(n *node) {
+		web := n.running("web")
+		n.rt.ResetCalls()
+		for range 3 {
+			n.remove("web.yaml")
+			after(40 * time.Millisecond)
+			n.put("web.yaml", manifestOf("web", image1)+"# written again\n")
+			after(time.Second)
+		}
+		if m := n.mutations(); len(m) > 0 || n.running("web").ID != web.ID {
+			n.t.Errorf("%v", m)
+		}
+		n.remove("web.yaml")
+		after(100 * time.Millisecond)
+		if n.rt.Count("StopContainer") != 1 {
+			n.t.Error("a file that stays away ends nothing, or late")
+		}
+	})
+}
+
 func TestManifestComesBackWhileThePodIsCleanedUp(t *testing.T) {
 	for _, method := range []string{"StopContainer", "StopPodSandbox", "RemovePodSandbox"} {
 		t.Run(method, func(t *testing.T) {

@@ -133,7 +133,7 @@ func (s *source) do(ctx context.Context) (time.Time, error) {
 	}
 	now := time.Now()
 	prune, held := s.pruning.Swap(false), s.kept.Held()
-	err := s.take(listing, prune, now)
+	again, err := s.take(listing, prune, now)
 	if prune && held {
 		s.p.d.Record(event.Event{Kind: event.KindPod, Reason: "Pruned", Message: "a person let go the pods whose manifests are gone"})
 	}
@@ -143,22 +143,25 @@ func (s *source) do(ctx context.Context) (time.Time, error) {
 	} else { // what is open for long is looked at less and less often, down to once a second
 		at = earliest(at, now.Add(min(listing.Retry<<min(s.retries/8, 10), time.Second)))
 	}
+	if again > 0 {
+		at = earliest(at, now.Add(again))
+	}
 	return at, err
 }
 
 // look reads the folder once, without watching it.
 func (s *source) look() {
 	listing, _ := s.read(s.p.d.Config().Path)
-	_ = s.take(listing, false, time.Now()) // its error is of writing, and this writes nothing
+	_, _ = s.take(listing, false, time.Now()) // its error is of writing, and this writes nothing
 }
 
-// take makes what is wanted of a reading, writes it down, and hands it on.
-func (s *source) take(l folder.Listing, prune bool, now time.Time) error {
+// take makes what is wanted of a reading, writes it down, and hands it on. again, above 0, is when the next reading is due.
+func (s *source) take(l folder.Listing, prune bool, now time.Time) (again time.Duration, err error) {
 	next, desired := folder.Next(s.kept, l, folder.Options{Boot: s.p.d.Boot, Prune: prune, Parse: s.parse, Now: now})
-	err := s.save(next)
+	err = s.save(next)
 	s.kept = next
 	s.publish(&desired)
-	return err
+	return desired.Again, err
 }
 
 // publish hands the outcome on and wakes the pods it concerns.

@@ -20,7 +20,7 @@ func accept(last Last, name string, f File, busy time.Time, o Options, d *Desire
 		}
 		d.Notes = append(d.Notes, Note{Kind: k, File: name, Message: m})
 	}
-	last.Held, last.open = false, false
+	last.Held, last.open, last.seen, last.missing = false, false, true, time.Time{}
 	switch {
 	case f.Ignored != "":
 		note(NameIgnored, "%s", f.Ignored)
@@ -68,7 +68,7 @@ func accept(last Last, name string, f File, busy time.Time, o Options, d *Desire
 				return last, had
 			}
 			warn(name, warnings, d)
-			return Last{File: name, Bytes: f.Bytes, Keys: keys(res.Pods), At: o.Now, known: true, pods: res.Pods, objects: res.Objects, warn: warnings}, true
+			return Last{File: name, Bytes: f.Bytes, Keys: keys(res.Pods), At: o.Now, known: true, seen: true, pods: res.Pods, objects: res.Objects, warn: warnings}, true
 		}
 	}
 	text := faulty[0].String()

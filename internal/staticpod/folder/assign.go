@@ -9,8 +9,8 @@ import (
 	"nodeagent/internal/staticpod/manifest"
 )
 
-// assign gives every pod and every object to one file: to the one that has it already, else to the first by name. A file that is held
-// stands back behind one that is there.
+// assign gives every pod and every object to one file: to the one that has it already, else to the first by name. A file that is not there
+// stands back behind one that is.
 func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
 	names := slices.Sorted(maps.Keys(next.Files))
 	for _, name := range names {
@@ -23,6 +23,9 @@ func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
 		}
 	}
 	taken := func(name, what, owner string) {
+		if !next.Files[name].missing.IsZero() {
+			return // it was renamed
+		}
 		d.Notes = append(d.Notes, Note{Kind: Duplicate, File: name, Message: fmt.Sprintf("%s is already defined by %s, which keeps it", what, owner)})
 	}
 	for _, name := range names {
@@ -52,8 +55,8 @@ func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
 func claim[K comparable](files map[string]Last, owners, before map[K]string, key K, name string) {
 	owner, owned := owners[key]
 	better := name == before[key]
-	if owned && files[name].Held != files[owner].Held {
-		better = files[owner].Held
+	if owned && files[name].away() != files[owner].away() {
+		better = files[owner].away()
 	}
 	if !owned || better {
 		owners[key] = name

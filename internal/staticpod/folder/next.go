@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"nodeagent/internal/staticpod/manifest"
@@ -41,6 +42,8 @@ type Last struct {
 	faulty  []manifest.Problem // of those
 	open    bool               // newer bytes hold a Secret and lie open to others
 	warn    []manifest.Problem
+	seen    bool      // in the folder, by this agent
+	missing time.Time // since when it is not there; zero: it is
 }
 
 // Stance says what may be done with a wanted pod.
@@ -92,10 +95,18 @@ type Desired struct {
 	Pods    map[string]Wanted                      // by key, namespace/name
 	Objects map[manifest.ObjectKey]manifest.Object // for the pods to read; not to be changed
 	Notes   []Note
-	Files   int // candidates in the folder
+	Files   int           // candidates in the folder
+	Again   time.Duration // above 0: a file is missing, and its absence counts if it lasts that long
 }
 
 const writing = 5 * time.Second // a file open for longer is said
+
+// How long a file must be missing to count as removed. install(1), git and a move from another file system remove a file and then
+// write it; editors and sed -i.bak rename it to the name of a backup and then write it.
+const (
+	settled = 50 * time.Millisecond
+	edited  = time.Second // with a backup of it beside
+)
 
 // Options of Next.
 type Options struct {
@@ -107,7 +118,7 @@ type Options struct {
 
 // Next makes what is accepted now from what was accepted before and one reading.
 //
-// A pod goes only when its file is seen to be gone from the folder it was read from. Where the folder is missing, unreadable,
+// A pod goes only when its file is seen to be gone from the folder it was read from, and to stay so. Where the folder is missing, unreadable,
 // another one than before, or lost several files down to none in one reading, what runs is kept; after a boot nothing runs, and
 // nothing is started from a folder that is not there.
 func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
@@ -128,21 +139,42 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 	d.Files = countCandidates(l)
 	known := prev.Path == l.Path && prev.Identity != Identity{}
 	replaced := known && !booted && prev.Identity != l.Identity
-	several := len(prev.Files) > 1 || (booted && prev.Identity != l.Identity)
-	emptied := known && len(prev.Files) > 0 && several && d.Files == 0
+	there := 0 // at the last reading
+	for _, last := range prev.Files {
+		if last.missing.IsZero() {
+			there++
+		}
+	}
+	several := there > 1 || (booted && prev.Identity != l.Identity)
+	emptied := known && there > 0 && several && d.Files == 0
 
+	held := 0
 	for name, last := range prev.Files {
 		if _, there := l.Files[name]; there && l.Files[name].Ignored == "" {
 			continue
 		}
-		if prev.Path != l.Path || o.Prune || !(replaced || emptied || last.Held) {
-			continue // gone: the pod is let go
+		switch {
+		case prev.Path != l.Path || o.Prune:
+			continue
+		case replaced || emptied && last.missing.IsZero() || last.Held:
+			last.Held = true
+			held++
+			d.Notes = append(d.Notes, Note{Kind: Gone, File: name, Message: last.kept()})
+		default:
+			if last.missing.IsZero() {
+				last.missing = o.Now
+			}
+			wait := last.missing.Add(l.settles(name)).Sub(o.Now)
+			if !last.seen || wait <= 0 {
+				continue // gone: the pod is let go
+			}
+			if d.Again == 0 || wait < d.Again {
+				d.Again = wait
+			}
 		}
-		last.Held = true
 		next.Files[name] = last
-		d.Notes = append(d.Notes, Note{Kind: Gone, File: name, Message: last.kept()})
 	}
-	if held := len(next.Files); held > 0 {
+	if held > 0 {
 		switch {
 		case emptied:
 			d.Notes = append(d.Notes, Note{Kind: FolderEmptied, Message: fmt.Sprintf("%s went from %d files to none at once; their pods are kept", l.Path, len(prev.Files))})
@@ -176,6 +208,19 @@ func Next(prev Kept, l Listing, o Options) (Kept, Desired) {
 	d.assign(prev, &next, booted)
 	return next, d
 }
+
+// settles is how long a file of this name must be missing to count as removed.
+func (l Listing) settles(name string) time.Duration {
+	for other, f := range l.Files {
+		if f.Ignored != "" && strings.Contains(other, name) {
+			return edited
+		}
+	}
+	return settled
+}
+
+// away reports whether a file is not there and what it held counts on.
+func (l Last) away() bool { return l.Held || !l.missing.IsZero() }
 
 func countCandidates(l Listing) (n int) {
 	for _, f := range l.Files {

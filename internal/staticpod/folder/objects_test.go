@@ -141,7 +141,7 @@ func TestObjects(t *testing.T) {
 					l.Err, l.Missing = fs.ErrNotExist, true
 				}
 				var d Desired
-				kept, d = Next(kept, l, Options{Boot: "1" + s.boot, Parse: realParse, Now: noon})
+				kept, d = settle(kept, l, Options{Boot: "1" + s.boot, Parse: realParse, Now: noon})
 				if got := objectsOf(d); got != s.objects {
 					t.Errorf("step %d: objects %q, want %q", i, got, s.objects)
 				}
