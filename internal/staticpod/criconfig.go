@@ -76,8 +76,10 @@ func sandboxConfig(p *corev1.Pod, id identity, at place, attempt uint32) *cri.Po
 	}
 	c.DnsConfig = dnsConfig(s, at.Resolver)
 	if sc := s.SecurityContext; sc != nil {
-		c.Linux.SecurityContext.RunAsUser = int64Value(sc.RunAsUser)
-		c.Linux.SecurityContext.RunAsGroup = int64Value(sc.RunAsGroup)
+		if sc.RunAsUser != nil { // a runtime takes no group alone; the sandbox then keeps its image's user and group
+			c.Linux.SecurityContext.RunAsUser = int64Value(sc.RunAsUser)
+			c.Linux.SecurityContext.RunAsGroup = int64Value(sc.RunAsGroup)
+		}
 		c.Linux.SecurityContext.SupplementalGroups = groups(sc)
 		for _, x := range sc.Sysctls {
 			if c.Linux.Sysctls == nil {

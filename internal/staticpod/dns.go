@@ -1,6 +1,7 @@
 package staticpod
 
 import (
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -17,12 +18,16 @@ const (
 )
 
 // resolver is what a resolv.conf says.
-type resolver struct{ Servers, Searches, Options []string }
+type resolver struct {
+	Servers, Searches, Options []string
+	// Behind: it is not the node's own resolv.conf, whose servers a pod can't reach, but what stands behind that.
+	Behind bool
+}
 
-// dnsConfig of a pod's sandbox; nil leaves the runtime to copy the node's own. Without a cluster's DNS in reach of a node's own pods,
+// dnsConfig of a pod's sandbox; nil leaves the runtime to copy the node's own resolv.conf. Without a cluster's DNS in reach of a node's own pods,
 // ClusterFirst means the node's resolver, as it does for a kubelet with no clusterDNS.
 func dnsConfig(s *corev1.PodSpec, node resolver) *cri.DNSConfig {
-	if s.DNSPolicy != corev1.DNSNone && s.DNSConfig == nil {
+	if s.DNSPolicy != corev1.DNSNone && s.DNSConfig == nil && !node.Behind {
 		return nil
 	}
 	out := &cri.DNSConfig{}
@@ -60,14 +65,25 @@ func unique(in []string) []string {
 	return out
 }
 
-// nodeResolver reads the node's resolver configuration. systemd-resolved's stub listens on a loopback address that a pod can't reach, so
-// the file that names the true servers is read where there is one.
-func nodeResolver() resolver {
-	b, err := os.ReadFile("/run/systemd/resolve/resolv.conf")
-	if err != nil {
-		b, _ = os.ReadFile("/etc/resolv.conf") // without one a pod has what its own dnsConfig says
+// nodeResolver reads the node's resolver configuration as it serves a pod.
+func nodeResolver(hostNetwork bool) resolver {
+	own, _ := os.ReadFile("/etc/resolv.conf") // without one a pod has what its own dnsConfig says
+	behind, _ := os.ReadFile("/run/systemd/resolve/resolv.conf")
+	return chooseResolver(string(own), string(behind), hostNetwork)
+}
+
+// chooseResolver takes what stands behind systemd-resolved where the node's own file names a loopback address, its stub or another server of
+// the node alone: a pod with a network of its own can't reach that.
+func chooseResolver(own, behind string, hostNetwork bool) resolver {
+	r := parseResolver(own)
+	if hostNetwork || !slices.ContainsFunc(r.Servers, func(s string) bool { a, err := netip.ParseAddr(s); return err == nil && a.IsLoopback() }) {
+		return r
 	}
-	return parseResolver(string(b))
+	if b := parseResolver(behind); len(b.Servers) > 0 {
+		b.Behind = true
+		return b
+	}
+	return r
 }
 
 func parseResolver(text string) (c resolver) {

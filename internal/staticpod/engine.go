@@ -58,7 +58,7 @@ type Pods struct {
 	exits  exitWatcher
 	images *images
 	driver atomic.Pointer[string] // cgroup driver, once the runtime told it
-	hostIP string
+	host   atomic.Pointer[string] // the node's address as last looked up
 	shown  shown
 	prober *probe.Prober
 	exec   probe.Exec
@@ -110,7 +110,7 @@ type pod struct {
 
 // New makes run mode; nothing runs before the tasks do. It reads what was kept of earlier runs.
 func New(d Deps) (*Pods, error) {
-	p := &Pods{d: d, views: view.NewMap[string, view.Pod](), pods: map[string]*pod{}, owner: map[string]string{}, hostIP: hostIP(), shown: shown{findings: map[string]health.Finding{}}}
+	p := &Pods{d: d, views: view.NewMap[string, view.Pod](), pods: map[string]*pod{}, owner: map[string]string{}, shown: shown{findings: map[string]health.Finding{}}}
 	p.images = newImages(p)
 	p.exec = probe.ExecIn(d.CRI)
 	p.prober = probe.New(probe.Deps{Exec: p.exec, Changed: p.wake, Record: p.probeChanged, Log: d.Log})

@@ -37,6 +37,29 @@ func TestDNSConfig(t *testing.T) {
 	}
 }
 
+// A pod with a network of its own can't reach systemd-resolved's stub; it gets the servers behind it, whether it has a dnsConfig or not.
+func TestResolverOfTheNode(t *testing.T) {
+	const plain, stub, behind = "nameserver 192.0.2.1\nsearch a.test\n", "nameserver 127.0.0.53\noptions edns0 trust-ad\n", "nameserver 192.0.2.7\n"
+	for _, test := range []struct {
+		name, own, behind string
+		host              bool
+		servers           string // of the sandbox; empty: the runtime copies the node's file
+	}{
+		{"plain", plain, "", false, ""},
+		{"plain, and systemd-resolved has others", plain, behind, false, ""},
+		{"the stub", stub, behind, false, "192.0.2.7"},
+		{"the stub, in the host's network", stub, behind, true, ""},
+		{"the stub, and nothing behind it", stub, "search a.test\n", false, ""},
+		{"IPv6", "nameserver ::1\n", behind, false, "192.0.2.7"},
+	} {
+		s := &corev1.PodSpec{DNSPolicy: corev1.DNSClusterFirst, HostNetwork: test.host}
+		got := dnsConfig(s, chooseResolver(test.own, test.behind, test.host))
+		if servers := strings.Join(got.GetServers(), " "); servers != test.servers || (got == nil) != (test.servers == "") {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
 func TestHosts(t *testing.T) {
 	s := &corev1.PodSpec{HostAliases: []corev1.HostAlias{{IP: "192.0.2.9", Hostnames: []string{"db", "db.test"}}}}
 	got := string(hosts(s, nil, "web-node", []string{"10.0.0.9", "fd00::9", "not an address"}))

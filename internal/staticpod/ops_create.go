@@ -21,9 +21,9 @@ import (
 )
 
 // place of a pod on this node.
-func (p *Pods) place(ctx context.Context) place {
+func (p *Pods) place(ctx context.Context, pod *corev1.Pod) place {
 	cfg := p.d.Config()
-	return place{Instance: p.d.Store.Instance(), LogsDir: cfg.LogsDir, CgroupRoot: cfg.CgroupRoot, SeccompDir: p.d.Store.Path("seccomp"), Systemd: p.cgroupDriver(ctx) == "systemd", Resolver: nodeResolver()}
+	return place{Instance: p.d.Store.Instance(), LogsDir: cfg.LogsDir, CgroupRoot: cfg.CgroupRoot, SeccompDir: p.d.Store.Path("seccomp"), Systemd: p.cgroupDriver(ctx) == "systemd", Resolver: nodeResolver(pod.Spec.HostNetwork)}
 }
 
 // facts are what a pod may ask about itself.
@@ -32,8 +32,8 @@ func (p *Pods) facts(spec *corev1.Pod, id identity, sandbox Sandbox) downward.Fa
 		Pod: spec, FullName: id.FullName, Namespace: id.Namespace, UID: id.UID, NodeName: p.d.Config().NodeName,
 		PodIPs: sandbox.IPs, CapacityMilliCPU: int64(runtime.NumCPU()) * 1000, CapacityMemory: memoryCapacity(),
 	}
-	if p.hostIP != "" {
-		f.HostIPs = []string{p.hostIP}
+	if ip := p.hostAddress(); ip != "" {
+		f.HostIPs = []string{ip}
 	}
 	if spec.Spec.HostNetwork || len(f.PodIPs) == 0 {
 		f.PodIPs = f.HostIPs
@@ -69,8 +69,8 @@ func (p *Pods) volumes(id identity, f downward.Facts) volume.Input {
 
 func (p *Pods) runSandbox(ctx context.Context, o opContext, a Action) error {
 	id := identify(o.want.Pod, p.d.Config().NodeName)
-	at := p.place(ctx)
 	spec := o.want.Pod.Spec
+	at := p.place(ctx, spec)
 	if err := p.logs.collector.Returned(id.UID); err != nil { // before anything is written there
 		return err
 	}
@@ -97,15 +97,19 @@ func (p *Pods) runSandbox(ctx context.Context, o opContext, a Action) error {
 	return nil
 }
 
-// made remembers a cgroup to be removed with the pod.
+// made remembers a cgroup to be removed with the pod. The last one is that of the present content: another QoS class is another cgroup.
 func (p *Pods) made(x *pod, cgroup string) {
 	p.mu.Lock()
-	known := slices.Contains(x.memory.Made, cgroup)
+	n := len(x.memory.Made)
+	last := n > 0 && x.memory.Made[n-1] == cgroup
 	p.mu.Unlock()
-	if known {
+	if last {
 		return
 	}
-	if err := p.change(x, func(m *Memory) { m.Made = append(m.Made, cgroup) }); err != nil {
+	err := p.change(x, func(m *Memory) {
+		m.Made = append(slices.DeleteFunc(m.Made, func(c string) bool { return c == cgroup }), cgroup)
+	})
+	if err != nil {
 		p.note(x, "write the pod's memory", err)
 	}
 }
@@ -123,7 +127,7 @@ func (o opContext) sandbox(id string) Sandbox {
 func (p *Pods) createContainer(ctx context.Context, o opContext, a Action) (id string, err error) {
 	spec := o.want.Pod.Spec
 	pod := identify(o.want.Pod, p.d.Config().NodeName)
-	at := p.place(ctx)
+	at := p.place(ctx, spec)
 	sandbox := o.sandbox(a.Sandbox)
 	facts := p.facts(spec, pod, sandbox)
 	config, err := containerConfig(spec, a.Name, pod, at, a.Attempt, o.m.Containers[a.Name].Restarts, facts, p.text)
@@ -131,7 +135,7 @@ func (p *Pods) createContainer(ctx context.Context, o opContext, a Action) (id s
 		return "", err
 	}
 	c, _, _ := containerOf(&spec.Spec, a.Name)
-	if err := p.notRoot(ctx, spec, c); err != nil {
+	if err := p.user(ctx, spec, c, config.Linux.SecurityContext); err != nil {
 		return "", err
 	}
 	if config.Mounts, err = p.mounts(ctx, o, c, pod, facts, sandbox, a.Attempt); err != nil {
@@ -224,17 +228,30 @@ func (p *Pods) refresh(ctx context.Context, o opContext) error {
 	return err
 }
 
-// notRoot refuses a container that must not be root and would be by its image's own user, as kubelet does
-// (pkg/kubelet/kuberuntime/security_context.go).
-func (p *Pods) notRoot(ctx context.Context, pod *corev1.Pod, c *corev1.Container) error {
-	if !mustNotBeRoot(pod, c) {
+// user holds a container's user against its image where the manifest leaves it to that, as kubelet does
+// (pkg/kubelet/kuberuntime/security_context.go): one that must not be root is refused if it would be, and a group alone gets the
+// image's user beside it, without which a runtime takes none.
+func (p *Pods) user(ctx context.Context, pod *corev1.Pod, c *corev1.Container, sc *cri.LinuxContainerSecurityContext) error {
+	notRoot, groupAlone := mustNotBeRoot(pod, c), sc.GetRunAsGroup() != nil && sc.GetRunAsUser() == nil
+	if !notRoot && !groupAlone {
 		return nil
 	}
 	r, err := p.d.Images.ImageStatus(ctx, &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: c.Image}})
 	if err != nil {
 		return fmt.Errorf("status of image %s: %w", c.Image, err)
 	}
-	return imageUser(c.Name, r.GetImage())
+	if r.GetImage() == nil {
+		return fmt.Errorf("user of container %s: image %s not found", c.Name, c.Image)
+	}
+	if notRoot {
+		if err := imageUser(c.Name, r.GetImage()); err != nil {
+			return err
+		}
+	}
+	if groupAlone {
+		withImageUser(sc, r.GetImage())
+	}
+	return nil
 }
 
 func (p *Pods) startContainer(ctx context.Context, o opContext, a Action, id string) error {

@@ -248,6 +248,7 @@ func (p *Pods) resync(ctx context.Context) (time.Time, error) {
 	if p.desired.Load() == nil {
 		return time.Time{}, nil // the folder's first reading wakes us
 	}
+	p.lookUpHost()
 	p.mu.Lock()
 	since := p.stirs
 	p.mu.Unlock()

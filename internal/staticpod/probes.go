@@ -61,8 +61,8 @@ func (p *Pods) probe(x *pod, want *folder.Wanted, s State, have group) map[strin
 
 // nodeAddress is where pods in the host's network are reached.
 func (p *Pods) nodeAddress() string {
-	if p.hostIP != "" {
-		return p.hostIP
+	if ip := p.hostAddress(); ip != "" {
+		return ip
 	}
 	return "127.0.0.1"
 }

@@ -159,3 +159,12 @@ func imageUser(container string, image *cri.Image) error {
 	}
 	return nil
 }
+
+// withImageUser gives a container its image's user by name or number; an image that names none runs as root.
+func withImageUser(sc *cri.LinuxContainerSecurityContext, image *cri.Image) {
+	if name := image.GetUsername(); name != "" && image.GetUid() == nil {
+		sc.RunAsUsername = name
+		return
+	}
+	sc.RunAsUser = &cri.Int64Value{Value: image.GetUid().GetValue()}
+}

@@ -71,3 +71,18 @@ func TestHoldOfAPodThatWasNeverLookedAt(t *testing.T) {
 		n.stop()
 	})
 }
+
+// A pod that goes from one QoS class to another and back is sampled in the cgroup that it is in.
+func TestCgroupOfThePresentContentIsSampled(t *testing.T) {
+	up(t, nil, func(n *node) {
+		for _, request := range []string{"", "    resources: {requests: {cpu: 10m}}\n", ""} {
+			n.put("web.yaml", manifestOf("web", image1)+request)
+			after(5 * time.Second)
+			n.running("web")
+			targets := n.pods.sampled()
+			if len(targets) != 1 || strings.Contains(targets[0].Parent, "burstable") != (request != "") {
+				n.t.Errorf("%q: %+v", request, targets)
+			}
+		}
+	})
+}

@@ -38,8 +38,9 @@ func (s *suite) podSecurity(t *testing.T) {
 
 func (s *suite) nonRoot(t *testing.T) {
 	s.proves(t, none, "spec.securityContext.runAsNonRoot")
-	p := s.pod(t, "non-root", simple("securityContext: {runAsNonRoot: true}", "image: ${USERIMAGE}\nargs: [do, hold]"))
+	p := s.pod(t, "non-root", simple("securityContext: {runAsNonRoot: true, runAsGroup: 2000}", "image: ${USERIMAGE}\nargs: [do, hold]"))
 	equal(t, "the user", strings.Fields(p.run("main").state("Uid"))[0], fmt.Sprint(userOfImage))
+	equal(t, "the group beside the image's user", strings.Fields(p.run("main").state("Gid"))[0], "2000")
 	s.pod(t, "non-root-refused", simple("securityContext: {runAsNonRoot: true}", "args: [do, hold]")).message("root")
 }
 
