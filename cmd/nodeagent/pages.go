@@ -25,8 +25,30 @@ func main() {
 	}
 }
 
+// facts are what nodeagent(8) says beside the commands.
+var facts = []manpage.Section{
+	{Heading: "FILES", Terms: [][2]string{
+		{"/etc/nodeagent/config.yaml", "the configuration; /etc/nodeagent/config.d/*.yaml is read over it"},
+		{"/etc/nodeagent/manifests", "static pods of run mode"},
+		{"/var/lib/nodeagent", "the state: identity, last accepted configuration, timeline, volumes of pods"},
+		{"/run/nodeagent/nodeagent.sock", "the socket that commands ask; members of the group nodeagent may look"},
+		{"/run/nodeagent/verdict", "verdicts for keepalived: a file and a socket each"},
+		{"/usr/share/nodeagent", "profiles of the unit, rules for Prometheus, dashboards for Grafana"},
+		{"/usr/share/doc/nodeagent", "install.md, upgrade.md, a page for each subject, examples"},
+	}},
+	{Heading: "ENVIRONMENT", Terms: [][2]string{
+		{"NODEAGENT_SOCKET", "path of the daemon's socket, for commands"},
+		{"NO_COLOR, COLUMNS, TERM", "how commands write to a terminal"},
+	}},
+	{Heading: "SIGNALS", Terms: [][2]string{
+		{"SIGHUP", "the daemon reads its configuration again; nodeagent reload waits for the outcome"},
+		{"SIGTERM, SIGINT", "it ends, and leaves the pods as they are"},
+		{"SIGQUIT, SIGABRT", "it ends with a dump of all goroutines, for a report of a fault"},
+	}},
+}
+
 func writePages(out, date string) error {
-	about := manpage.About{Date: date, Version: version, SeeAlso: []string{"nodeagent-config(5)", "nodeagent-check(8)"}}
+	about := manpage.About{Date: date, Version: version, Facts: facts, SeeAlso: []string{"nodeagent-config(5)", "nodeagent-check(8)"}}
 	settings, err := manpage.Config(string(config.Reference()), about)
 	if err != nil {
 		return err

@@ -16,9 +16,17 @@ type Page struct {
 
 // About is what every page says.
 type About struct {
-	Date    string   // a day, as 2026-01-31
-	Version string   // of the program
-	SeeAlso []string // other pages of the root's SEE ALSO, as nodeagent-config(5)
+	Date    string // a day, as 2026-01-31
+	Version string // of the program
+	// Of the root's page alone:
+	Facts   []Section
+	SeeAlso []string // other pages, as nodeagent-config(5)
+}
+
+// Section of a page is a list of terms, each with its text.
+type Section struct {
+	Heading string
+	Terms   [][2]string
 }
 
 // Commands gives a page for the root, in section 8, and one for each command below it, in section 1. Hidden commands and cobra's own have
@@ -76,6 +84,14 @@ func command(c *cobra.Command, a About) Page {
 	}
 	options(&b, "OPTIONS", c.NonInheritedFlags())
 	options(&b, "OPTIONS OF EVERY COMMAND", c.InheritedFlags())
+	if !c.HasParent() {
+		for _, f := range a.Facts {
+			heading(&b, f.Heading)
+			for _, term := range f.Terms {
+				b.WriteString(".TP\n.B " + escape(term[0]) + "\n" + escape(term[1]) + "\n")
+			}
+		}
+	}
 	if c.Example != "" {
 		heading(&b, "EXAMPLES")
 		asIs(&b, c.Example)

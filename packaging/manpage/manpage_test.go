@@ -20,21 +20,22 @@ func example() *cobra.Command {
 }
 
 func TestCommands(t *testing.T) {
-	pages := Commands(example(), About{Date: "2026-01-31", Version: "1.0~2", SeeAlso: []string{"box-file(5)"}})
+	pages := Commands(example(), About{Date: "2026-01-31", Version: "1.0~2", Facts: []Section{{"FILES", [][2]string{{"/etc/a-b", "its box"}}}}, SeeAlso: []string{"box-file(5)"}})
 	if len(pages) != 2 || pages[0].File != "box.8" || pages[1].File != "box-put.1" {
 		t.Fatalf("pages are %+v", pages)
 	}
 	for text, page := range map[string]string{
-		".TH \"BOX\" \"8\" \"2026-01-31\" \"nodeagent 1.0\\(ti2\"\n": pages[0].Roff,
-		"box \\- keeps things\n":                                     pages[0].Roff,
-		".nf\n  as they are\n.fi\n":                                  pages[0].Roff,
-		"\n\\&.not a macro, 100% \\e safe\n":                         pages[0].Roff,
-		".B box put\nPut a thing in.\n":                              pages[0].Roff,
-		".BR box\\-file (5),\n.BR box\\-put (1)\n":                   pages[0].Roff,
-		".B box put THING":                                           pages[1].Roff,
-		"\\fB\\-\\-for\\fR \\fIDURATION\\fR\nDURATION of it\n":       pages[1].Roff,
+		".TH \"BOX\" \"8\" \"2026-01-31\" \"nodeagent 1.0\\(ti2\"\n":                            pages[0].Roff,
+		"box \\- keeps things\n":                                                                pages[0].Roff,
+		".nf\n  as they are\n.fi\n":                                                             pages[0].Roff,
+		"\n\\&.not a macro, 100% \\e safe\n":                                                    pages[0].Roff,
+		".B box put\nPut a thing in.\n":                                                         pages[0].Roff,
+		".SH FILES\n.TP\n.B /etc/a\\-b\nits box\n.SH SEE ALSO\n":                                pages[0].Roff,
+		".BR box\\-file (5),\n.BR box\\-put (1)\n":                                              pages[0].Roff,
+		".B box put THING":                                                                      pages[1].Roff,
+		"\\fB\\-\\-for\\fR \\fIDURATION\\fR\nDURATION of it\n":                                  pages[1].Roff,
 		"\\fB\\-o, \\-\\-output\\fR \\fIFORMAT\\fR\nFORMAT of the answer (table unless told)\n": pages[1].Roff,
-		"  box put \\(ti/a\\-b\n": pages[1].Roff,
+		"  box put \\(ti/a\\-b\n":                                                               pages[1].Roff,
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("no %q in\n%s", text, page)
