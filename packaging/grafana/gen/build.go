@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
@@ -26,6 +28,7 @@ func build(p page) (dashboard.Dashboard, error) {
 		WithVariable(variable("job", "Job", `label_values(nodeagent_status{cluster=~"$cluster"}, job)`, ".+")).
 		WithVariable(variable("instance", "Instance", `label_values(nodeagent_status{cluster=~"$cluster",job=~"$job"}, instance)`, ".+"))
 	for _, x := range p.panels {
+		x.empty = cmp.Or(x.empty, p.empty)
 		b.WithPanel(panelOf(x))
 	}
 	return b.Build()
@@ -41,15 +44,20 @@ func variable(name, label, query, all string) *dashboard.QueryVariableBuilder {
 func panelOf(p panel) cog.Builder[dashboard.Panel] {
 	switch p.kind {
 	case number:
-		return stat.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
-			Mappings(mappings(p.values)).Thresholds(thresholds(p)).GraphMode(common.BigValueGraphModeNone).ColorMode(common.BigValueColorModeValue).
+		b := stat.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
+			Mappings(mappings(p.values)).Thresholds(thresholds(p)).GraphMode(common.BigValueGraphModeNone).ColorMode(common.BigValueColorModeValue).Orientation(common.VizOrientationAuto).
 			ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
+		if p.unit == "none" {
+			b.Decimals(0) // they are counts, and increase() makes fractions of them
+		}
+		return b
 	case timeline:
-		return statetimeline.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
+		return statetimeline.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
 			Mappings(mappings(p.values)).Thresholds(thresholds(p)).ShowValue(common.VisibilityModeNever).RowHeight(0.8).FillOpacity(80).
-			Legend(legend())
+			ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).PerPage(rowsOfAPage).Legend(legend()).
+			Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeSingle).Sort(common.SortOrderNone))
 	case list:
-		b := sdktable.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
+		b := sdktable.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
 			WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
 			WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: columns(p)})
 		if p.colour != "" {
@@ -64,11 +72,14 @@ func panelOf(p panel) cog.Builder[dashboard.Panel] {
 		}
 		return b
 	default:
-		return timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
+		return timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).AxisSoftMin(0).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
 			Mappings(mappings(p.values)).Legend(legend()).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
 			Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
 	}
 }
+
+// rowsOfAPage of a timeline: more are on further pages, where Grafana is new enough, instead of lines too thin to read.
+const rowsOfAPage = 30
 
 // legend is asked for: a panel without one shows none.
 func legend() *common.VizLegendOptionsBuilder {

@@ -19,7 +19,7 @@ func fleet() page {
 		query{"topk(200, max by (instance, condition, subject, reason) (" + of("instance_condition:nodeagent_condition:unwell") + "))", ""})
 	failing.names = [][2]string{{"instance", "Node"}, {"condition", "Condition"}, {"subject", "Subject"}, {"reason", "Reason"}, {"Value", "Status"}}
 	failing.values, failing.colour, failing.sort, failing.descending = statuses, "Status", "Status", true
-	return page{name: "fleet", title: "Fleet", about: "Every node of the chosen clusters, the worst first.", panels: []panel{
+	return page{name: "fleet", title: "Fleet", about: "Every node of the chosen clusters, the worst first.", empty: "No agent is scraped", panels: []panel{
 		small("Nodes", "Agents that Prometheus is told to scrape.", "none", "count("+of("up")+")", nil),
 		small("Not reached", "Agents that did not answer the last scrape.", "none", "count("+of("up")+") - sum("+of("up")+")", nil, step{1, bad}),
 		small("Well", "Nodes of which everything that counts is ok.", "none", "sum("+of("nodeagent_status")+" == bool 1)", nil),
@@ -28,12 +28,12 @@ func fleet() page {
 		small("Maintenance", "Nodes that a person keeps away from their VIPs. Their alerts are quiet.", "none", "sum("+of("nodeagent_maintenance")+")", nil, step{1, doubt}),
 		worst,
 		states("The worst nodes over time", "Status of the 30 nodes that are worst at the end of the time that is shown.", statuses,
-			byNode("min by (instance) ("+of("nodeagent_status")+") and on (instance) bottomk(30, min by (instance) (last_over_time("+of("nodeagent_status")+"[1m] @ end())))")),
-		failing,
+			byNode("min by (instance) ("+of("nodeagent_status")+") and on (instance) bottomk(30, min by (instance) (last_over_time("+of("nodeagent_status")+"[1m] @ end())))")).high(12),
+		failing.saying("Nothing fails"),
 		graph("Nodes by status", "How many nodes are well, failing or unknown.", "none",
 			query{"sum(" + of("nodeagent_status") + " == bool 1)", "ok"}, query{"sum(" + of("nodeagent_status") + " == bool 0)", "failing"}, query{"sum(" + of("nodeagent_status") + " == bool -1)", "unknown"}),
 		graph("Failing subjects by condition", "How many subjects of each condition fail on all nodes. Of a recording rule of node.rules.yml, since it adds up every node's conditions.", "none",
-			query{`sum by (condition) (job_condition:nodeagent_condition:failing{cluster=~"$cluster",job=~"$job"}) > 0`, "{{condition}}"}),
+			query{`sum by (condition) (job_condition:nodeagent_condition:failing{cluster=~"$cluster",job=~"$job"}) > 0`, "{{condition}}"}).saying("Nothing fails"),
 		graph("CPU of the agents", "The ten agents that use the most, in cores.", "none", byNode("topk(10, "+rate("process_cpu_seconds_total")+")")),
 		graph("Memory of the agents", "The ten agents that use the most.", "bytes", byNode("topk(10, "+of("process_resident_memory_bytes")+")")),
 		graph("Versions", "How many nodes run each version of the agent.", "none", query{"count by (version) (" + of("nodeagent_build_info") + ")", "{{version}}"}),

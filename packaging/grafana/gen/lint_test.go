@@ -29,9 +29,11 @@ type board struct {
 	Panels []struct {
 		Type, Title, Description string
 		Targets                  []struct{ RefID, Expr, LegendFormat string }
-		FieldConfig              struct{ Defaults struct{ Unit string } }
-		Options                  struct{ Legend struct{ ShowLegend bool } }
-		GridPos                  struct{ W, H int }
+		FieldConfig              struct {
+			Defaults struct{ Unit, NoValue string }
+		}
+		Options struct{ Legend struct{ ShowLegend bool } }
+		GridPos struct{ W, H int }
 	}
 }
 
@@ -98,6 +100,9 @@ func TestPanels(t *testing.T) {
 			titles[p.Title+p.Type] = true
 			if p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 || p.GridPos.W == 0 || p.GridPos.H == 0 {
 				t.Errorf("%s: unit %q, %d queries, %+v", where, p.FieldConfig.Defaults.Unit, len(p.Targets), p.GridPos)
+			}
+			if p.FieldConfig.Defaults.NoValue == "" {
+				t.Errorf("%s: without data it would not say what that means", where)
 			}
 			if p.Type != "timeseries" && p.Type != "state-timeline" {
 				continue

@@ -14,15 +14,15 @@ func node() page {
 	each := func(title, about, unit, expr string) panel {
 		return graph(title, about, unit, query{expr, "{{instance}}"})
 	}
-	return page{name: "node", title: "Node", about: "One node: its conditions over time, what fails, what was repaired, and the agent itself.", panels: []panel{
+	return page{name: "node", title: "Node", about: "One node: its conditions over time, what fails, what was repaired, and the agent itself.", empty: "No agent is scraped", panels: []panel{
 		small("Status", "The worst of the conditions that count.", "none", "min("+of("nodeagent_status")+")", statuses),
 		small("Failing", "Subjects of conditions that fail.", "none", "sum("+of("nodeagent_condition")+" == bool 0)", nil, step{1, bad}),
 		small("Unknown", "Subjects of conditions that could not be found out.", "none", "sum("+of("nodeagent_condition")+" == bool -1)", nil, step{1, doubt}),
 		small("Agent runs since", "When the agent was started.", "dateTimeFromNow", "1000 * max("+of("process_start_time_seconds")+")", nil),
 		small("Configuration", "Whether the files were accepted when they were last read.", "none", "min("+of("nodeagent_config_reload_success")+")", []value{{"1", "accepted", good}, {"0", "refused", bad}}),
 		small("Maintenance", "Whether a person keeps the node away from its VIPs.", "none", "max("+of("nodeagent_maintenance")+")", []value{{"1", "yes", doubt}, {"0", "no", none}}),
-		states("Conditions", "The worst subject of each condition.", statuses, query{"min by (instance, condition) (" + of("nodeagent_condition") + ")", "{{instance}} {{condition}}"}),
-		failing, muted,
+		states("Conditions", "The worst subject of each condition that is not absent.", statuses, query{"min by (instance, condition) (" + of("nodeagent_condition") + ") < 2", "{{instance}} {{condition}}"}).high(18),
+		failing.saying("Nothing fails"), muted.saying("Nothing is muted"),
 		graph("Repairs", "What the agent did or, in dry-run, would have done.", "none", query{"sum by (instance, action, outcome) (" + increase("nodeagent_repair_acts_total") + ")", "{{instance}} {{action}} {{outcome}}"}),
 		graph("Repairs that are left", "How often each may be done until the day's budget is used up. One that is latched needs a person.", "none",
 			query{"min by (instance, action) (" + of("nodeagent_repair_budget_left") + ")", "{{instance}} {{action}}"}, query{"max by (instance, action) (" + of("nodeagent_repair_latched") + ") > 0", "{{instance}} {{action}} latched"}),
@@ -32,6 +32,6 @@ func node() page {
 		graph("Restarts of the agent's tasks", "A task that ended or panicked and was started again; Conditions says which.", "none", query{"sum by (instance) (" + increase("nodeagent_task_restarts_total") + ")", "{{instance}}"}),
 		graph("Parts of a scrape", "How long each part of the metrics takes.", "s", query{"max by (instance, collector) (" + of("nodeagent_collector_duration_seconds") + ")", "{{instance}} {{collector}}"}),
 		graph("Answers of Kubernetes' components", "Mean time in which each answered the agent.", "s",
-			query{"sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_sum") + ") / sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_count") + ")", "{{instance}} {{component}}"}),
+			query{"sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_sum") + ") / sum by (instance, component) (" + rate("nodeagent_component_answer_seconds_count") + ")", "{{instance}} {{component}}"}).saying("No component of Kubernetes on these nodes"),
 	}}
 }

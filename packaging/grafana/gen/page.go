@@ -5,6 +5,7 @@ import "fmt"
 // page is one dashboard as it is written here; build makes Grafana's of it.
 type page struct {
 	name, title, about string
+	empty              string // what a panel without data says, if it has no words of its own
 	panels             []panel
 }
 
@@ -29,6 +30,19 @@ type panel struct {
 	colour                   string      // of a list: the column that is coloured
 	sort                     string      // column of a list, the worst first
 	descending               bool
+	empty                    string // what it says without data: that there is nothing, or why
+}
+
+// saying gives a panel words of its own for when it has no data.
+func (p panel) saying(empty string) panel {
+	p.empty = empty
+	return p
+}
+
+// high makes a panel higher.
+func (p panel) high(rows uint32) panel {
+	p.height = rows
+	return p
 }
 
 type query struct{ expr, legend string }

@@ -12,7 +12,7 @@ func pods() page {
 		query{"max by (instance, namespace, pod) (" + of("nodeagent_static_pod_last_exit_code") + ")", ""})
 	all.names = [][2]string{{"instance", "Node"}, {"namespace", "Namespace"}, {"pod", "Pod"}, {"Value #A", "Running"}, {"Value #B", "Ready"}, {"Value #C", "Restarts"}, {"Value #D", "Last exit code"}}
 	all.sort = "Ready"
-	return page{name: "static-pods", title: "Static pods", about: "The static pods of the chosen nodes, run by the agent or by a kubelet.", panels: []panel{
+	return page{name: "static-pods", title: "Static pods", about: "The static pods of the chosen nodes, run by the agent or by a kubelet.", empty: "No static pods", panels: []panel{
 		small("Running", "Pods that run with all their containers.", "none", "sum("+of("nodeagent_static_pod_running")+" == bool 1)", nil),
 		small("Not running", "Pods of which a container does not run.", "none", "sum("+of("nodeagent_static_pod_running")+" == bool 0)", nil, step{1, bad}),
 		small("Not ready", "Pods whose readiness probe does not pass.", "none", "sum("+of("nodeagent_static_pod_ready")+" == bool 0)", nil, step{1, bad}),
@@ -27,8 +27,8 @@ func pods() page {
 		graph("CPU held back", "Share of time for which a limit held the pod back.", "percentunit", query{each(rate("nodeagent_static_pod_cpu_throttled_seconds_total")), legend}),
 		graph("Memory", "What counts against the pod's limit.", "bytes", query{each(of("nodeagent_static_pod_memory_working_set_bytes")), legend}),
 		graph("Memory of the limit", "Share of the pod's limit that is used; pods without a limit have none.", "percentunit",
-			query{each(of("nodeagent_static_pod_memory_working_set_bytes")) + " / " + each(of("nodeagent_static_pod_memory_limit_bytes")), legend}),
+			query{each(of("nodeagent_static_pod_memory_working_set_bytes")) + " / " + each(of("nodeagent_static_pod_memory_limit_bytes")), legend}).saying("No pod has a limit"),
 		graph("OOM kills", "Processes that the kernel killed for want of memory.", "none", query{each(increase("nodeagent_static_pod_oom_kills_total")), legend}),
-		graph("Time to the next start", "How long a pod in back-off waits.", "s", query{"max by (instance, namespace, pod) (" + of("nodeagent_static_pod_next_start_timestamp_seconds") + ") - time() > 0", legend}),
+		graph("Time to the next start", "How long a pod in back-off waits.", "s", query{"max by (instance, namespace, pod) (" + of("nodeagent_static_pod_next_start_timestamp_seconds") + ") - time() > 0", legend}).saying("No pod waits"),
 	}}
 }

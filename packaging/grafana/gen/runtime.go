@@ -13,15 +13,15 @@ func runtime() page {
 	each := func(title, about, unit, metric string) panel {
 		return graph(title, about, unit, query{"max by (instance) (" + of(metric) + ")", node})
 	}
-	return page{name: "runtime", title: "Runtime", about: "The container runtime: what it answers and how fast, runc beside crun, its disk.", panels: []panel{
+	return page{name: "runtime", title: "Runtime", about: "The container runtime: what it answers and how fast, runc beside crun, its disk.", empty: "No runtime was found", panels: []panel{
 		info,
 		states("Conditions of the runtime", "The worst subject of each condition about the runtime.", statuses,
-			query{"min by (instance, condition) (" + of("nodeagent_condition", `condition=~"Runtime.*|NetworkReady|OCIRuntimes|ImageFilesystem|PauseImage|CgroupDriver|ShimVersion|PodNames"`) + ")", "{{instance}} {{condition}}"}),
+			query{"min by (instance, condition) (" + of("nodeagent_condition", `condition=~"Runtime.*|NetworkReady|OCIRuntimes|ImageFilesystem|PauseImage|CgroupDriver|ShimVersion|PodNames"`) + ") < 2", "{{instance}} {{condition}}"}).high(12),
 		graph("Latency of calls", "99th percentile by kind of call, failed ones too.", "s", query{"histogram_quantile(0.99, sum by (le, kind) (" + rate("nodeagent_cri_request_duration_seconds_bucket") + "))", "{{kind}}"}),
 		graph("Calls", "By method.", "reqps", query{"sum by (method) (" + rate("nodeagent_cri_requests_total") + ")", "{{method}}"}),
-		graph("Failed calls", "By gRPC code.", "reqps", query{"sum by (instance, code) (" + rate("nodeagent_cri_request_errors_total") + ")", "{{instance}} {{code}}"}),
-		graph("Canary, by handler and step", "How long each step of the last canary pod took: runc beside crun.", "s", query{"max by (instance, handler, path, step) (" + of("nodeagent_canary_step_seconds") + ")", "{{instance}} {{handler}} {{path}} {{step}}"}),
-		states("Canary", "Whether the last canary pod of each handler came up.", yesNo, query{"min by (instance, handler, path) (" + of("nodeagent_canary_success") + ")", "{{instance}} {{handler}} {{path}}"}),
+		graph("Failed calls", "By gRPC code.", "reqps", query{"sum by (instance, code) (" + rate("nodeagent_cri_request_errors_total") + ")", "{{instance}} {{code}}"}).saying("No call failed"),
+		graph("Canary, by handler and step", "How long each step of the last canary pod took: runc beside crun.", "s", query{"max by (instance, handler, path, step) (" + of("nodeagent_canary_step_seconds") + ")", "{{instance}} {{handler}} {{path}} {{step}}"}).saying("No canary was run"),
+		states("Canary", "Whether the last canary pod of each handler came up.", yesNo, query{"min by (instance, handler, path) (" + of("nodeagent_canary_success") + ")", "{{instance}} {{handler}} {{path}}"}).saying("No canary was run"),
 		each("Containers", "Containers of the runtime, ended ones too.", "none", "nodeagent_runtime_containers"),
 		each("Sandboxes", "Sandboxes of the runtime.", "none", "nodeagent_runtime_sandboxes"),
 		each("Images", "Images that the runtime holds.", "none", "nodeagent_runtime_images"),
