@@ -86,7 +86,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer d.stop()
-	say("nodeagent runs (pid %d): metrics at http://%s/metrics, manifests in %s", d.cmd.Process.Pid, d.metrics, l.Manifests())
+	say("nodeagent runs (pid %d): metrics at http://%s/metrics, manifests in %s", d.cmd.Process.Pid, d.metrics, d.manifests)
 	if o.For > 0 {
 		return d.prove(ctx, l, o, say)
 	}
@@ -100,26 +100,28 @@ type daemon struct {
 	done    chan error
 	socket  string
 	metrics string
-	log     string
+	// manifests is the folder of the pods. The live table hides what was said of it before.
+	manifests string
+	log       string
 }
 
 // start writes manifests and configuration and starts the daemon.
 func start(ctx context.Context, l *lab.Lab, o Options) (*daemon, error) {
-	d := &daemon{done: make(chan error, 1), socket: filepath.Join(l.Dir(), "run", "nodeagent.sock"), metrics: o.Metrics, log: filepath.Join(l.Dir(), "nodeagent.log")}
+	d := &daemon{done: make(chan error, 1), socket: filepath.Join(l.Dir(), "run", "nodeagent.sock"), metrics: o.Metrics, manifests: l.Manifests(), log: filepath.Join(l.Dir(), "nodeagent.log")}
 	if d.metrics == "" {
 		d.metrics = "127.0.0.1:10071"
 	}
 	d.metrics = freeAddress(d.metrics)
-	values := map[string]string{"Endpoint": l.Endpoint(), "Dir": l.Dir(), "Logs": l.PodLogs(), "Manifests": l.Manifests(), "Cgroup": l.CgroupParent(),
+	values := map[string]string{"Endpoint": l.Endpoint(), "Dir": l.Dir(), "Logs": l.PodLogs(), "Manifests": d.manifests, "Cgroup": l.CgroupParent(),
 		"Metrics": d.metrics, "Socket": d.socket, "Image": image}
 	config := filepath.Join(l.Dir(), "config.yaml")
 	if err := render(configTemplate, values, config); err != nil {
 		return nil, err
 	}
-	if err := render(podsTemplate, values, filepath.Join(l.Manifests(), ".pods.yaml")); err != nil {
+	if err := render(podsTemplate, values, filepath.Join(d.manifests, ".pods.yaml")); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(filepath.Join(l.Manifests(), ".pods.yaml"), filepath.Join(l.Manifests(), "pods.yaml")); err != nil {
+	if err := os.Rename(filepath.Join(d.manifests, ".pods.yaml"), filepath.Join(d.manifests, "pods.yaml")); err != nil {
 		return nil, fmt.Errorf("write the manifests: %w", err)
 	}
 	out, err := os.Create(d.log)
@@ -235,7 +237,7 @@ func (d *daemon) watch(ctx context.Context, o Options) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := o.Watch(ctx, c, fmt.Sprintf("nodeagent demo: metrics at http://%s/metrics, Ctrl-C ends it", d.metrics))
+	err := o.Watch(ctx, c, fmt.Sprintf("nodeagent demo: metrics at http://%s/metrics, Ctrl-C ends it\nmanifests in %s", d.metrics, d.manifests))
 	select {
 	case err = <-ended:
 	default:
