@@ -53,7 +53,7 @@ func addHeard(v *view.VIP, w wire.View) {
 
 // balancerView is nil where there is none.
 func balancerView(b haproxy.View) *view.Balancer {
-	if b.File == "" && len(b.PIDs) == 0 {
+	if b.Absent || b.File == "" && len(b.PIDs) == 0 {
 		return nil
 	}
 	v := &view.Balancer{Version: b.Version, File: b.File, Socket: b.Socket, Answered: b.Answered, Conns: b.Conns, MaxConn: b.MaxConn}

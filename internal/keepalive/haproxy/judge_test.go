@@ -121,7 +121,9 @@ func TestJudge(t *testing.T) {
 					}
 				}
 			}
-			show(s)
+			if got := show(s).Absent; got != (tt.balancer == "absent") {
+				t.Errorf("it is shown as absent: %v", got)
+			}
 		})
 	}
 }

@@ -102,7 +102,7 @@ func (s Seen) heardOf(binds []Bind) int {
 
 // show is what is shown of it.
 func show(s Seen) View {
-	v := View{At: s.At, File: s.Place.Path, Socket: s.Socket, Answered: s.Answer.tried && s.Answer.err == nil, Kubelet: s.way()}
+	v := View{At: s.At, File: s.Place.Path, Socket: s.Socket, Answered: s.Answer.tried && s.Answer.err == nil, Kubelet: s.way(), Absent: judgeProcess(s).Status == health.Absent}
 	for _, p := range s.Place.Processes {
 		v.PIDs = append(v.PIDs, p.PID)
 	}

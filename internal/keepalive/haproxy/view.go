@@ -5,7 +5,8 @@ import "time"
 // View is the balancer as last seen.
 type View struct {
 	At        time.Time  `json:"at"`
-	PIDs      []int      `json:"pids,omitempty"` // processes of it, as this node counts them
+	Absent    bool       `json:"absent,omitempty"` // no balancer is meant to be here; File alone may be there, as packages bring it
+	PIDs      []int      `json:"pids,omitempty"`   // processes of it, as this node counts them
 	Version   string     `json:"version,omitempty"`
 	Started   time.Time  `json:"started,omitzero"` // from its own uptime
 	File      string     `json:"file,omitempty"`   // its configuration
