@@ -72,9 +72,13 @@ func panelOf(p panel) cog.Builder[dashboard.Panel] {
 		}
 		return b
 	default:
-		return timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).AxisSoftMin(0).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
-			Mappings(mappings(p.values)).Legend(legend()).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
+		b := timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).NoValue(p.empty).AxisSoftMin(0).Span(p.width).Height(p.height).Datasource(source).Targets(targets(p)).
+			Mappings(mappings(p.values)).Legend(legend()).FillOpacity(8).ShowPoints(common.VisibilityModeAuto).
 			Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+		if p.bars {
+			b.DrawStyle(common.GraphDrawStyleBars).FillOpacity(60)
+		}
+		return b
 	}
 }
 

@@ -24,6 +24,6 @@ func flannel() page {
 		info,
 		graph("Addresses given out", "By host-local, of the node's subnet.", "none", query{"sum by (instance, network, family) (" + of("nodeagent_cni_addresses") + ")", "{{instance}} {{network}} {{family}}"}),
 		graph("Looks", "How often the network was read and judged: a look follows each change in the kernel.", "ops", query{"sum by (instance) (" + rate("nodeagent_network_looks_total") + ")", "{{instance}}"}),
-		graph("Lost events", "Times the kernel's events came faster than they were read, so that everything was read again.", "none", query{"sum by (instance) (" + increase("nodeagent_network_event_overruns_total") + ")", "{{instance}}"}),
+		happenings("Lost events", "Times the kernel's events came faster than they were read, so that everything was read again.", query{"sum by (instance) (" + increase("nodeagent_network_event_overruns_total") + ")", "{{instance}}"}),
 	}}
 }

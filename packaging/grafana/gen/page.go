@@ -30,6 +30,7 @@ type panel struct {
 	colour                   string      // of a list: the column that is coloured
 	sort                     string      // column of a list, the worst first
 	descending               bool
+	bars                     bool   // of curves
 	empty                    string // what it says without data: that there is nothing, or why
 }
 
@@ -99,6 +100,13 @@ func small(title, about, unit, expr string, values []value, from ...step) panel 
 
 func graph(title, about, unit string, queries ...query) panel {
 	return panel{kind: curves, title: title, about: about, unit: unit, width: 12, height: 8, queries: queries}
+}
+
+// happenings are what counters count, in bars: one by itself is seen, and no line leads to it.
+func happenings(title, about string, queries ...query) panel {
+	p := graph(title, about, "none", queries...)
+	p.bars = true
+	return p
 }
 
 func states(title, about string, values []value, queries ...query) panel {

@@ -22,13 +22,13 @@ func pods() page {
 		all,
 		states("Ready", "Whether each pod runs and its readiness probes pass.", yesNo, query{"min by (instance, namespace, pod) (" + of("nodeagent_static_pod_ready") + ")", legend}),
 		graph("Pods by phase", "How many pods are in each phase.", "none", query{"sum by (phase) (" + of("nodeagent_static_pods") + ") > 0", "{{phase}}"}),
-		graph("Restarts", "Restarts of the containers of each pod.", "none", query{each(increase("nodeagent_static_pod_restarts_total")), legend}),
+		happenings("Restarts", "Restarts of the containers of each pod.", query{each(increase("nodeagent_static_pod_restarts_total")), legend}),
 		graph("CPU", "In cores.", "none", query{each(rate("nodeagent_static_pod_cpu_seconds_total")), legend}),
 		graph("CPU held back", "Share of time for which a limit held the pod back.", "percentunit", query{each(rate("nodeagent_static_pod_cpu_throttled_seconds_total")), legend}),
 		graph("Memory", "What counts against the pod's limit.", "bytes", query{each(of("nodeagent_static_pod_memory_working_set_bytes")), legend}),
 		graph("Memory of the limit", "Share of the pod's limit that is used; pods without a limit have none.", "percentunit",
 			query{each(of("nodeagent_static_pod_memory_working_set_bytes")) + " / " + each(of("nodeagent_static_pod_memory_limit_bytes")), legend}).saying("No pod has a limit"),
-		graph("OOM kills", "Processes that the kernel killed for want of memory.", "none", query{each(increase("nodeagent_static_pod_oom_kills_total")), legend}),
+		happenings("OOM kills", "Processes that the kernel killed for want of memory.", query{each(increase("nodeagent_static_pod_oom_kills_total")), legend}),
 		graph("Time to the next start", "How long a pod in back-off waits.", "s", query{"max by (instance, namespace, pod) (" + of("nodeagent_static_pod_next_start_timestamp_seconds") + ") - time() > 0", legend}).saying("No pod waits"),
 	}}
 }
