@@ -60,6 +60,7 @@ func runCollect(ctx context.Context, g *globals, cmd *cobra.Command, args []stri
 		why = err.Error()
 	}
 	items, redactor := agent.CollectItems(g.agentOptions())
+	s, why = redactStatus(s, redactor.Redact), string(redactor.Redact([]byte(why)))
 	items = append(statusItems(s, why), items...)
 
 	name := collectName(s.Node, now())
@@ -112,7 +113,40 @@ func collectName(node string, at time.Time) string {
 	return "nodeagent-" + clean + "-" + at.UTC().Format("20060102T150405Z")
 }
 
-// statusItems are the answers that the other commands would give.
+// redactStatus takes secrets out of each text of a status by itself.
+func redactStatus(s view.Status, redact func([]byte) []byte) view.Status {
+	b, err := json.Marshal(s)
+	var v any
+	if err == nil {
+		err = json.Unmarshal(b, &v)
+	}
+	if err == nil {
+		b, err = json.Marshal(redactTexts(v, redact))
+	}
+	var out view.Status
+	if err != nil || json.Unmarshal(b, &out) != nil {
+		return view.Status{Node: s.Node, Time: s.Time} // a status is always JSON
+	}
+	return out
+}
+
+func redactTexts(v any, redact func([]byte) []byte) any {
+	switch v := v.(type) {
+	case string:
+		return string(redact([]byte(v)))
+	case []any:
+		for i := range v {
+			v[i] = redactTexts(v[i], redact)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = redactTexts(v[k], redact)
+		}
+	}
+	return v
+}
+
+// statusItems are the answers that the other commands would give, of a status without secrets.
 func statusItems(s view.Status, why string) []collect.Item {
 	text := func(body string) []byte {
 		if why != "" {
@@ -121,7 +155,7 @@ func statusItems(s view.Status, why string) []collect.Item {
 		return []byte(body)
 	}
 	item := func(name string, b []byte, err error) collect.Item {
-		return collect.Item{Name: name, Read: func(context.Context) ([]byte, error) { return b, err }}
+		return collect.Item{Name: name, Clean: true, Read: func(context.Context) ([]byte, error) { return b, err }}
 	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	report := doctor.Examine(s)

@@ -44,18 +44,17 @@ var systemFiles = []string{"/etc/os-release", "/proc/version", "/proc/cmdline", 
 // CollectItems are the parts of a bundle that are read on this node, whatever of it is down, and what takes the secrets of this node's files
 // out of them. A configuration that can't be used is collected as it is.
 func CollectItems(o Options) ([]collect.Item, *collect.Redactor) {
-	return collectItems(o, []string{"/etc/kubernetes", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"})
+	return collectItems(o, kubelet.Find("/"), []string{"/etc/kubernetes", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"})
 }
 
-// collectItems is CollectItems with the folders of kubeconfigs and keys.
-func collectItems(o Options, credentials []string) ([]collect.Item, *collect.Redactor) {
+// collectItems is CollectItems with what is known of a kubelet, and the folders of kubeconfigs and keys.
+func collectItems(o Options, k kubelet.Facts, credentials []string) ([]collect.Item, *collect.Redactor) {
 	c, effective := config.Default(), ""
 	if s, err := first(o); err == nil {
 		c, effective = s.loaded.Config, configText(s.loaded)
 	} else {
 		effective = "# " + err.Error() + "\n"
 	}
-	k := kubelet.Find("/")
 	manifests := cmp.Or(c.StaticPodPath, k.Config.StaticPodPath)
 	dropins, _ := filepath.Glob(filepath.Join(o.ConfigDir, "*.yaml")) // the pattern is good, so that there is no error
 
@@ -88,7 +87,18 @@ func collectItems(o Options, credentials []string) ([]collect.Item, *collect.Red
 		items = append(items, collect.Command(cmd[0], cmd[1:]...))
 	}
 	secrets := append(slices.Clone(credentials), manifests, c.Metrics.WebConfigFile, filepath.Join(c.StateDir, "manifests"), "/etc/keepalived", "/etc/haproxy")
-	return items, collect.NewRedactor(collect.Known(append(secrets, files...)...))
+	return items, collect.NewRedactor(collect.Known(append(secrets, files...)...), names(c, k)...)
+}
+
+// names of this node, which are no secrets although somebody made one of them a password.
+func names(c config.Config, k kubelet.Facts) []string {
+	host, _ := hostname()
+	var out []string
+	for _, n := range []string{c.NodeName, k.NodeName, host} {
+		short, _, _ := strings.Cut(n, ".")
+		out = append(out, n, short)
+	}
+	return slices.DeleteFunc(out, func(n string) bool { return n == "" })
 }
 
 // timeline is what happened from a time on, without what containers wrote.

@@ -19,6 +19,7 @@ import (
 
 	"nodeagent/internal/component/collect"
 	"nodeagent/internal/event"
+	"nodeagent/internal/staticpod/kubelet"
 )
 
 // plant are secrets, and where each of them stands on the node.
@@ -72,7 +73,7 @@ func planted(t *testing.T, mode string) (p *place, path func(string) string, sai
 func TestSecretsStayOnTheNode(t *testing.T) {
 	p, path, said := planted(t, "off")
 	ring(t, p.state, event.Event{Kind: event.KindExit, Subject: "default/web", Message: "it ended; " + strings.ReplaceAll(said, "\n", " "), Log: "password=inthelog4711"})
-	items, redactor := collectItems(p.o, []string{path("kubernetes"), path("kubernetes/pki")})
+	items, redactor := collectItems(p.o, kubelet.Find(t.TempDir()), []string{path("kubernetes"), path("kubernetes/pki")})
 	// Commands tell of the machine under the test, and of nothing that was planted.
 	var own []collect.Item
 	for _, i := range items {

@@ -16,6 +16,9 @@ import (
 type Item struct {
 	Name string                                    // its path in the bundle
 	Read func(ctx context.Context) ([]byte, error) // what it read before an error is kept too
+	// Clean is what was made of values that are redacted already, and is not once more: what stands in front of them would be taken for the name of a
+	// secret where a node or pod is called after one.
+	Clean bool
 }
 
 // Options of a bundle.
@@ -148,7 +151,9 @@ func start(ctx context.Context, item Item, o Options) <-chan result {
 				r.err = fmt.Errorf("no answer within %v", o.Timeout)
 			}
 		}
-		r.text = o.redact(r.text)
+		if !item.Clean {
+			r.text = o.redact(r.text)
+		}
 		if n := len(r.text) - o.ItemMost; n > 0 {
 			r.text, r.cut = r.text[n:], n
 		}

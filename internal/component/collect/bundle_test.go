@@ -53,7 +53,7 @@ func TestBundle(t *testing.T) {
 	var progress []string
 	items := []Item{
 		Text("a.txt", []byte("first")),
-		{"b.txt", func(context.Context) ([]byte, error) { return []byte("half"), errors.New("hunter2 failed") }},
+		{Name: "b.txt", Read: func(context.Context) ([]byte, error) { return []byte("half"), errors.New("hunter2 failed") }},
 		Text("c.txt", []byte(strings.Repeat("x", 100)+"the end")),
 		Text("d.txt", nil),
 		Text("e.txt", []byte(strings.Repeat("y", 60))),
@@ -85,9 +85,9 @@ func TestWhatHangsIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
-		items := []Item{{"hung", func(context.Context) ([]byte, error) { <-release; return nil, nil }}}
+		items := []Item{{Name: "hung", Read: func(context.Context) ([]byte, error) { <-release; return nil, nil }}}
 		for i := range 3 * together {
-			items = append(items, Item{fmt.Sprint(i), func(ctx context.Context) ([]byte, error) {
+			items = append(items, Item{Name: fmt.Sprint(i), Read: func(ctx context.Context) ([]byte, error) {
 				select {
 				case <-ctx.Done():
 					return []byte("so far"), ctx.Err()

@@ -17,6 +17,7 @@ const (
 	maxKnownFiles = 512
 	maxKnownSize  = 1 << 20
 	maxKnown      = 20000
+	maxKnownValue = 4 << 10
 )
 
 // Known finds the secrets that stand in files: folders are read one level deep. What can't be read holds nothing that could be collected
@@ -53,6 +54,14 @@ func expand(path string) []string {
 
 type known struct{ values []string }
 
+// login takes a value, and what is behind a colon in it: user:password.
+func (k *known) login(v string) {
+	k.add(v)
+	if _, password, ok := strings.Cut(v, ":"); ok {
+		k.add(password)
+	}
+}
+
 // add takes a value, its base64 form and what it is the base64 form of.
 func (k *known) add(v string) {
 	v = strings.TrimSpace(v)
@@ -71,15 +80,12 @@ func (k *known) add(v string) {
 
 var (
 	pemKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)-----END`)
-	// a value behind a name, to the end of the line or of its quotes
-	named = regexp.MustCompile(`(?im)(?:^|[\s,{"'\-])` + secretName + `["']?\s*[:=]\s*("[^"\n]*"|'[^'\n]*'|[^\s,}#]+)`)
 	// what keepalived and HAProxy write behind a blank
 	spaced   = regexp.MustCompile(`(?im)^\s*(?:user\s+\S+\s+)?(?:auth_pass|insecure-password|password|stats\s+auth)\s+(\S+)`)
 	hashed   = regexp.MustCompile(`\$(?:2[abxy]?|[156y]|7)\$[^\s"':]{8,}`)
 	likeKeys = regexp.MustCompile(`^[A-Za-z0-9+/=_\-]{16,}$`)
 	aNumber  = regexp.MustCompile(`[0-9]`)
 	aLetter  = regexp.MustCompile(`[A-Za-z]`)
-	isSecret = regexp.MustCompile(`(?i)` + secretName + `$`)
 )
 
 func (k *known) read(text []byte) {
@@ -89,15 +95,18 @@ func (k *known) read(text []byte) {
 			k.add(line)
 		}
 	}
-	for _, re := range []*regexp.Regexp{named, spaced} {
-		for _, m := range re.FindAllStringSubmatch(s, -1) {
-			v := strings.Trim(m[1], `"'`)
-			k.add(v)
-			if _, password, ok := strings.Cut(v, ":"); ok { // user:password
-				k.add(password)
-			}
-		}
+	for _, m := range spaced.FindAllStringSubmatch(s, -1) {
+		k.login(strings.Trim(m[1], `"'`))
 	}
+	eachSecret(s, func(v span) {
+		text := s[v.from:v.to]
+		k.login(strings.Trim(text, `"'`))
+		if first, _, more := strings.Cut(text, "\n"); more || len(text) > maxKnownValue {
+			return // a block, which is read as YAML
+		} else if word, _, more := strings.Cut(first, " "); more { // in an environment, what follows may be a remark
+			k.add(strings.Trim(word, `"',;`))
+		}
+	})
 	for _, m := range hashed.FindAllString(s, -1) {
 		k.add(m)
 	}
@@ -151,11 +160,11 @@ func (k *known) walk(v any, depth int) {
 	case map[string]any:
 		name, _ := v["name"].(string)
 		value, ok := v["value"].(string)
-		if ok && (isSecret.MatchString(name) || likeKeys.MatchString(value) && aNumber.MatchString(value) && aLetter.MatchString(value)) {
+		if ok && (isSecret(name) || likeKeys.MatchString(value) && aNumber.MatchString(value) && aLetter.MatchString(value)) {
 			k.add(value)
 		}
 		for name, x := range v {
-			if text, ok := x.(string); ok && isSecret.MatchString(name) {
+			if text, ok := x.(string); ok && isSecret(name) {
 				k.add(text)
 			}
 			k.walk(x, depth+1)

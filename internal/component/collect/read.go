@@ -18,12 +18,12 @@ const most = 8 << 20
 
 // Text is an item that is at hand.
 func Text(name string, text []byte) Item {
-	return Item{name, func(context.Context) ([]byte, error) { return text, nil }}
+	return Item{Name: name, Read: func(context.Context) ([]byte, error) { return text, nil }}
 }
 
 // File is the end of a regular file.
 func File(name, path string) Item {
-	return Item{name, func(context.Context) ([]byte, error) { return readEnd(path, most) }}
+	return Item{Name: name, Read: func(context.Context) ([]byte, error) { return readEnd(path, most) }}
 }
 
 // readEnd reads at most n bytes from the end of a regular file, never a pipe or device.
@@ -54,7 +54,7 @@ func readEnd(path string, n int64) ([]byte, error) {
 
 // Command is what a command prints, errors too. It is run with no input and a fixed environment, and killed when its time is over.
 func Command(name string, words ...string) Item {
-	return Item{name, func(ctx context.Context) ([]byte, error) {
+	return Item{Name: name, Read: func(ctx context.Context) ([]byte, error) {
 		cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 		cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "SYSTEMD_COLORS=0"}
 		cmd.WaitDelay = 500 * time.Millisecond
