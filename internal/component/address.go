@@ -16,27 +16,46 @@ type place struct {
 // apiserverPlace decides where a kube-apiserver is asked: at the address it binds; where it binds all, at the one it advertises if this node has it,
 // else over loopback. So it is never another host or a load balancer that answers.
 func apiserverPlace(f flags, local map[netip.Addr]bool) place {
-	port := f.or("secure-port", "6443")
 	bind, _ := netip.ParseAddr(f.or("bind-address", "0.0.0.0"))
 	advertised, advErr := netip.ParseAddr(f["advertise-address"])
 	p := place{names: []string{"kubernetes.default.svc", "kubernetes", "localhost"}}
 	if advErr == nil {
 		p.names = append(p.names, advertised.String())
 	}
-	host := "127.0.0.1"
+	host := reachedAt(bind)
 	switch {
 	case bind.IsValid() && !bind.IsUnspecified():
-		host = bind.String()
 	case advErr == nil && local[advertised]:
 		host = advertised.String()
 	case advErr == nil:
 		p.note = "it advertises " + advertised.String() + ", which is on no interface of this node"
-	case bind.Is6() && bind.IsUnspecified():
-		host = "::1"
 	}
 	p.names = append(p.names, host)
-	p.address = net.JoinHostPort(host, port)
+	p.address = net.JoinHostPort(host, f.or("secure-port", "6443"))
 	return p
+}
+
+// reachedAt is the host at which a server is asked that binds an address, or all of them where that is none. A server written in Go that binds "::"
+// takes IPv4 too, whatever net.ipv6.bindv6only says; ::1 is not there where IPv6 is switched off on lo.
+func reachedAt(bind netip.Addr) string {
+	if !bind.IsValid() || bind.IsUnspecified() || bind.Unmap().IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return bind.Unmap().String()
+}
+
+// elsewhere is the answer of an address that no interface of this node has. What listens there is another node's, as after a move of addresses, and
+// would be taken for this node's own: it is not asked.
+func elsewhere(address string) (answer, bool) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().IsLoopback() { // localhost
+		return answer{}, false
+	}
+	local, err := localAddresses()
+	if err != nil || local[at.Addr().Unmap().WithZone("")] {
+		return answer{}, false
+	}
+	return answer{outcome: unreachable, detail: "no interface of this node has the address"}, true
 }
 
 // localAddresses of this node's interfaces.

@@ -32,6 +32,10 @@ func (c *Checker) lookAPIServer(ctx context.Context, cfg Config) apiserverSeen {
 		s.found.fault = "list this node's addresses: " + err.Error()
 	}
 	s.place = apiserverPlace(s.found.flags(), local)
+	if away, is := elsewhere(s.place.address); is {
+		s.livez = away
+		return s
+	}
 	ca := clusterCA(cfg, s.found.trusted())
 	s.ask(ctx, newTLSSession(s.place, ca, cfg.Timeout, identity{}))
 	s.found.explain(cfg.Proc, s.livez, s.readyz)

@@ -190,7 +190,7 @@ func (c *Checker) proxy(ctx context.Context, cfg Config) []health.Look {
 		c.observe(nameProxy, s.healthz.took)
 	}
 	c.follow(cfg, nameProxy, s.found.process)
-	v := s.found.shown(nameProxy, s.address)
+	v := s.found.shown(nameProxy, s.place.healthz)
 	v.Mode = s.mode
 	c.views.Set(nameProxy, v)
 	return []health.Look{{Of: KubeProxy, Findings: []health.Finding{judgeProxy(s)}}}

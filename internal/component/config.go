@@ -15,6 +15,7 @@ type Config struct {
 	Manifests  []string      // folders (or files) of static pod manifests; empty: /etc/kubernetes/manifests
 	PKI        string        // empty: /etc/kubernetes/pki
 	Proc       string        // empty: /proc
+	Kubelet    string        // kubelet's folder of pods and their volumes; empty: /var/lib/kubelet
 	Kubeconfig string        // credentials for an apiserver that refuses anonymous looks; empty: none
 	Every      time.Duration // from look to look; 0: 5 s
 	Timeout    time.Duration // of each request; 0: 3 s
@@ -27,6 +28,7 @@ func (c Config) filled() Config {
 	}
 	c.PKI = cmp.Or(c.PKI, "/etc/kubernetes/pki")
 	c.Proc = cmp.Or(c.Proc, "/proc")
+	c.Kubelet = cmp.Or(c.Kubelet, "/var/lib/kubelet")
 	c.Every = cmp.Or(c.Every, 5*time.Second)
 	c.Timeout = cmp.Or(c.Timeout, 3*time.Second)
 	c.Slow = cmp.Or(c.Slow, time.Second)

@@ -43,6 +43,10 @@ func (k controller) look(ctx context.Context, f *finder, cfg Config) controllerS
 	if s.address = controllerAddress(s.found.flags(), k.port); s.address == "" {
 		return s
 	}
+	if away, is := elsewhere(s.address); is {
+		s.healthz = away
+		return s
+	}
 	server := newTLSSession(place{address: s.address}, authority{}, cfg.Timeout, identity{})
 	defer server.close()
 	s.healthz = server.get(ctx, "/healthz")
@@ -56,16 +60,8 @@ func controllerAddress(f flags, port string) string {
 	if port == "0" {
 		return ""
 	}
-	host := "127.0.0.1"
-	if bind, err := netip.ParseAddr(f["bind-address"]); err == nil {
-		switch {
-		case !bind.IsUnspecified():
-			host = bind.String()
-		case bind.Is6():
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port)
+	bind, _ := netip.ParseAddr(f["bind-address"])
+	return net.JoinHostPort(reachedAt(bind), port)
 }
 
 func (k controller) judge(s controllerSeen) health.Finding {
@@ -82,7 +78,7 @@ func (k controller) judgeAnswer(s controllerSeen) health.Finding {
 	}
 	who := s.found.who(k.program)
 	if s.address == "" {
-		return health.Finding{Status: health.Unknown, Reason: unread, Message: who + " has --secure-port=0: it tells its health to nobody"}
+		return s.found.silent(k.program, k.reasons.down, "--secure-port is 0")
 	}
 	if f, bad := judgeReach(s.found, who, s.address, k.reasons.reachReasons, s.healthz); bad {
 		return f

@@ -55,7 +55,7 @@ func TestControllers(t *testing.T) {
 			n.process(9, "S", k.program, "--secure-port="+s.port())
 			want(t, lookAt(t, n, k.of), health.Failing, k.reasons.notListening, k.program+" (pid 9) runs")
 			n.process(9, "S", k.program, "--secure-port=0")
-			want(t, lookAt(t, n, k.of), health.Unknown, unread, "--secure-port=0")
+			want(t, lookAt(t, n, k.of), health.Unknown, unread, "(pid 9) tells its health to nobody: --secure-port is 0")
 		})
 	}
 }

@@ -105,7 +105,7 @@ func (l *etcdLooker) look(ctx context.Context, f *finder, cfg Config, now time.T
 	return s
 }
 
-// ask asks for the page of metrics, and now and then the API. Where there is no listener of metrics, its page is on the port of the clients.
+// ask asks for the page of metrics, and now and then the API.
 //
 // A handshake is finished and a question asked whatever the member's certificate is: to break off is a line in its log. Nothing secret is in them
 // (a client's certificate is shown, its key signs this handshake alone), and what a member of another CA answers is not believed.
@@ -114,9 +114,10 @@ func (l *etcdLooker) ask(ctx context.Context, s *etcdSeen, cfg Config, now time.
 	if c.err == nil && l.refused != nil {
 		c.err = l.refused
 	}
-	at := s.place.metrics
-	if at == nil {
-		at = s.place.client
+	at := s.place.page()
+	if away, is := elsewhere(at.Host); is {
+		s.page = away
+		return
 	}
 	switch {
 	case at.Scheme == "http":
@@ -154,6 +155,10 @@ func (l *etcdLooker) askAPI(ctx context.Context, s *etcdSeen, cfg Config, by etc
 		return
 	}
 	l.told = etcdTold{at: now, pid: l.told.pid}
+	if away, is := elsewhere(s.place.client.Host); is {
+		l.told.fault = s.place.client.Host + ": " + away.detail
+		return
+	}
 	var c *tls.Config
 	var seen atomic.Pointer[trust]
 	if s.place.client.Scheme == "https" {

@@ -207,7 +207,7 @@ func TestEtcdPlace(t *testing.T) {
 		ca              string
 	}{
 		{"kubeadm", []string{"--listen-client-urls=https://10.0.0.1:2379,https://127.0.0.1:2379", "--listen-metrics-urls=http://127.0.0.1:2381", "--trusted-ca-file=/pki/ca.crt"}, "", "https://127.0.0.1:2379", "http://127.0.0.1:2381", "/pki/ca.crt"},
-		{"all addresses", []string{"--listen-client-urls", "https://[::]:2379"}, "", "https://[::1]:2379", "", ""},
+		{"all addresses", []string{"--listen-client-urls", "https://[::]:2379"}, "", "https://127.0.0.1:2379", "", ""},
 		{"file", []string{"--config-file=" + file}, "", "https://10.0.0.1:2379", "", "/ca.crt"},
 		{"environment", nil, environ, "http://127.0.0.1:2379", "", ""},
 		{"nothing said", nil, "PATH=/bin\x00", "http://127.0.0.1:2379", "", ""},

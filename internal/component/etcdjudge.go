@@ -89,10 +89,7 @@ func judgeMember(s etcdSeen) health.Finding {
 
 // address is where it was asked.
 func (s etcdSeen) address() string {
-	if s.place.metrics != nil {
-		return s.place.metrics.Host
-	}
-	return s.place.client.Host
+	return s.place.page().Host
 }
 
 // voters, and how many of them this member sees, itself among them.

@@ -72,7 +72,7 @@ type finder struct {
 	memory    memory
 }
 
-// rescan is the least time between two walks over /proc for a component that has a manifest and no process.
+// rescan is the least time between two walks over /proc for a component that has a manifest, or ran until lately, and has no process.
 const rescan = time.Second
 
 func (f *finder) find(cfg Config, name string) found {
@@ -97,7 +97,7 @@ func (f *finder) find(cfg Config, name string) found {
 		any[program] = true
 	}
 	running, err := f.processes.find(cfg.Proc, programs, any, now)
-	if err == nil && running[name] == nil && (out.manifest != nil || f.memory.ran[name] != nil) && f.processes.aged(rescan) {
+	if err == nil && running[name] == nil && (out.manifest != nil || f.memory.remembers(name)) && f.processes.aged(rescan) {
 		f.processes.forget() // it may have started since
 		running, err = f.processes.find(cfg.Proc, programs, any, now)
 	}

@@ -80,7 +80,9 @@ func (l *kubeletLooker) look(ctx context.Context, deps Deps, cfg Config, now tim
 		*l = kubeletLooker{}
 		return s
 	}
-	if s.kubelet.Address != "" {
+	if away, is := elsewhere(s.kubelet.Address); is {
+		s.healthz = away
+	} else if s.kubelet.Address != "" {
 		server := newPlainSession(s.kubelet.Address, cfg.Timeout)
 		s.healthz = server.get(ctx, "/healthz")
 		server.close()

@@ -19,6 +19,9 @@ type memory struct {
 	lost map[string]*lost
 }
 
+// remembers tells of a process that ran at the last look, or until lately: it may be started again any moment.
+func (m *memory) remembers(name string) bool { return m.ran[name] != nil || m.lost[name] != nil }
+
 // miss remembers a process, and tells of one that went and has no manifest.
 func (m *memory) miss(name string, now found, at time.Time) *lost {
 	if m.ran == nil {

@@ -34,7 +34,10 @@ func (c *Checker) Places() []Place {
 	var out []Place
 	if f := c.finder.find(cfg, nameAPIServer); f.there() {
 		local, _ := localAddresses() // without them it is asked over loopback
-		out = append(out, Place{Component: nameAPIServer, Address: apiserverPlace(f.flags(), local).address, File: f.flags().or("tls-cert-file", cfg.PKI+"/apiserver.crt")})
+		at := apiserverPlace(f.flags(), local).address
+		if _, away := elsewhere(at); !away { // else condition APIServer says so
+			out = append(out, Place{Component: nameAPIServer, Address: at, File: f.flags().or("tls-cert-file", cfg.PKI+"/apiserver.crt")})
+		}
 	}
 	if f := c.finder.find(cfg, nameEtcd); f.there() {
 		if set, err := etcdFlags(cfg, f); err == nil { // else condition Etcd says why it is not known
@@ -60,6 +63,9 @@ func etcdPorts(cfg Config, f found, set flags, now time.Time) []Place {
 	} {
 		u := pick(set[p.urls])
 		if u == nil || u.Scheme != "https" || set[p.cert] == "" {
+			continue
+		}
+		if _, away := elsewhere(u.Host); away {
 			continue
 		}
 		x := Place{Component: p.name, Address: u.Host, File: set[p.cert], Path: p.path}

@@ -28,7 +28,7 @@ func TestPlaces(t *testing.T) {
 	n.manifest(nameAPIServer, "--secure-port=6443", "--tls-cert-file=/etc/kubernetes/pki/apiserver.crt")
 	file := func(name string) string { return filepath.Join(n.cfg.PKI, "etcd", name) }
 	etcd := []string{"--data-dir=/var/lib/elsewhere", "--listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379", "--cert-file=/pki/etcd/server.crt", "--trusted-ca-file=" + file("ca.crt"), "--peer-trusted-ca-file=" + file("ca.crt"),
-		"--listen-peer-urls=https://10.0.0.1:2380", "--peer-cert-file=" + file("peer.crt"), "--peer-key-file=" + file("peer.key")}
+		"--listen-peer-urls=https://127.0.0.7:2380", "--peer-cert-file=" + file("peer.crt"), "--peer-key-file=" + file("peer.key")}
 	n.manifest(nameEtcd, etcd...)
 	n.manifest(nameScheduler, "--kubeconfig=/etc/kubernetes/scheduler.conf")
 	if got, want := show(), "/var/lib/elsewhere [kube-apiserver 127.0.0.1:6443 apiserver.crt  ]"; got != want {
@@ -49,7 +49,7 @@ func TestPlaces(t *testing.T) {
 	pair("peer", ca)
 	n.process(42, "S", "/usr/local/bin/kube-scheduler", "--kubeconfig=/etc/kubernetes/scheduler.conf")
 	want := "/var/lib/elsewhere [kube-apiserver 127.0.0.1:6443 apiserver.crt  ] [etcd 127.0.0.1:2379 server.crt etcd/healthcheck-client.crt /health]" +
-		" [etcd's peers 10.0.0.1:2380 peer.crt etcd/peer.crt /version] kube-scheduler reads /etc/kubernetes/scheduler.conf started "
+		" [etcd's peers 127.0.0.7:2380 peer.crt etcd/peer.crt /version] kube-scheduler reads /etc/kubernetes/scheduler.conf started "
 	if got := show(); got != want+"true" && got != want+"false" { // the stand's /proc need not say when it booted
 		t.Errorf("got %s, want %s", got, want)
 	}

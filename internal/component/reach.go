@@ -43,6 +43,14 @@ func judgeReach(f found, who, at string, r reachReasons, answers ...answer) (hea
 	return health.Finding{}, false
 }
 
+// silent judges a component that serves its health nowhere: that its process runs is all that is known of it.
+func (f found) silent(name string, down *health.Reason, why string) health.Finding {
+	if f.process == nil && f.fault == "" {
+		return failing(down, "%s does not run: %s", name, f.past())
+	}
+	return health.Finding{Status: health.Unknown, Reason: unread, Message: f.who(name) + " tells its health to nobody: " + why}
+}
+
 // who names a component with its process.
 func (f found) who(name string) string {
 	if f.process != nil {

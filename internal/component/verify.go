@@ -17,6 +17,7 @@ type authority struct {
 	pool  *x509.CertPool
 	files []string
 	fault string // why there is none
+	some  bool   // what it did not sign may be good nonetheless
 }
 
 // readAuthority reads CA files. Those that are not there are passed over.
@@ -71,6 +72,9 @@ func (a authority) verify(s tls.ConnectionState, names []string, now time.Time) 
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: a.pool, Intermediates: rest, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
 		if errors.As(err, new(x509.UnknownAuthorityError)) {
+			if a.some {
+				return trust{unknown: fmt.Sprintf("its certificate was not verified: it is signed by %q, of which no CA is known", leaf.Issuer.CommonName)}
+			}
 			return trust{fault: fmt.Sprintf("its certificate is signed by %q, not by the CA in %s", leaf.Issuer.CommonName, a.files[0])}
 		}
 		return trust{fault: err.Error()}
@@ -83,9 +87,13 @@ func (a authority) verify(s tls.ConnectionState, names []string, now time.Time) 
 	return trust{fault: fmt.Sprintf("its certificate is for none of %v", names)}
 }
 
-// clusterCA is the CA that signs what clients of the apiserver trust. The apiserver's own CA for its clients is the same one on a kubeadm node.
+// clusterCA is the CA that signs what clients of the apiserver trust. The apiserver's own CA for its clients is the same one on a kubeadm node; rke2 and
+// others have two, so that it proves what it signed and nothing else.
 func clusterCA(cfg Config, f flags) authority {
-	return readAuthority(filepath.Join(cfg.PKI, "ca.crt"), f["client-ca-file"])
+	cluster := filepath.Join(cfg.PKI, "ca.crt")
+	a := readAuthority(cluster, f["client-ca-file"])
+	a.some = !slices.Contains(a.files, cluster)
+	return a
 }
 
 // keyPair reads a client certificate and its key, from one file or two.

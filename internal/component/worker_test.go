@@ -131,7 +131,7 @@ func TestKubeProxy(t *testing.T) {
 	n := newNode(t)
 	want(t, lookAt(t, n, KubeProxy), health.Absent, nil, "no process has its name")
 	s := serve(t, nil, time.Time{})
-	n.process(7, "S", "/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--healthz-bind-address=0.0.0.0:"+s.port(), "--metrics-bind-address=127.0.0.1:"+s.port())
+	n.process(7, "S", "/usr/local/bin/kube-proxy", "--healthz-bind-address=0.0.0.0:"+s.port(), "--metrics-bind-address=127.0.0.1:"+s.port())
 	body := func(eligible bool) string {
 		return fmt.Sprintf(`{"lastUpdated": "2026-11-27 15:00:00.123456789 +0100 CET m=+12.5","currentTime": "2026-11-27 15:00:10 +0100 CET", "nodeEligible": %v}`, eligible)
 	}
@@ -148,12 +148,76 @@ func TestKubeProxy(t *testing.T) {
 		{reply{status: 404}, health.Failing, proxyOdd, "HTTP status 404"},
 		{reply{status: 200, wait: time.Minute}, health.Failing, proxyHung, "no answer to /healthz"},
 		{reply{status: 200, body: "{}"}, health.OK, nil, "well at"},
+		{reply{status: 200, body: `{"lastUpdated": "2026-11-27 15:00:10 +0100 CET m=+12.5","currentTime": "2026-11-27 15:00:10 +0100 CET m=+12.5", "nodeEligible": true}`},
+			health.OK, nil, "mode nftables, well at 127.0.0.1:" + s.port()}, // it says what time it is
+		{reply{status: 200, body: families("15:00:10", "14:59:00", true, true)}, health.OK, nil, ", last synced at 2026-11-27T14:59:00Z"},
+		{reply{status: 503, body: families("15:00:10", "14:00:00", true, false)}, health.Failing, proxyStale, "its rules of IPv6 are behind, last synced at 2026-11-27T14:00:00Z"},
+		{reply{status: 503, body: strings.Replace(families("14:50:00", "14:00:00", false, false), `"nodeEligible":true`, `"nodeEligible":false`, 1)}, health.Failing, proxyStale, "its rules of IPv4 and of IPv6 are behind"},
+		{reply{status: 503, body: strings.Replace(families("15:00:00", "15:00:00", true, true), `"nodeEligible":true`, `"nodeEligible":false`, 1)}, health.Failing, proxyLeaving, "not eligible"},
 	} {
 		s.set("/healthz", c.reply)
-		want(t, lookAt(t, n, KubeProxy), c.status, c.reason, c.message)
+		f := lookAt(t, n, KubeProxy)
+		want(t, f, c.status, c.reason, c.message)
+		if strings.Contains(f.Message, "15:00:10Z") || strings.Contains(f.Message, "14:00:10Z") {
+			t.Errorf("the time of the answer is told as that of its rules: %s", f.Message)
+		}
 	}
 	s.Close()
 	want(t, lookAt(t, n, KubeProxy), health.Failing, proxyNotListening, "kube-proxy (pid 7) runs")
+}
+
+// families is a body of kube-proxy's /healthz since 1.34, at 15:00:10 UTC.
+func families(v4, v6 string, v4Healthy, v6Healthy bool) string {
+	const at = "2026-11-27T15:00:10.5Z"
+	return fmt.Sprintf(`{"lastUpdated":"%s","currentTime":"%s","nodeEligible":true,"healthy":%v,"status":{"IPv4":{"lastUpdated":"2026-11-27T%sZ","healthy":%v},"IPv6":{"lastUpdated":"2026-11-27T%sZ","healthy":%v}}}`,
+		at, at, v4Healthy && v6Healthy, v4, v4Healthy, v6, v6Healthy)
+}
+
+// TestKubeProxyModes: each is told, one that is not known is not, and a kube-proxy that is started anew in another mode is asked again.
+func TestKubeProxyModes(t *testing.T) {
+	n := newNode(t)
+	s := serve(t, nil, time.Time{})
+	s.set("/healthz", reply{status: 200, body: "{}"})
+	var l proxyLooker
+	for i, mode := range []string{"iptables", "ipvs", "nftables", "kernelspace", ""} {
+		s.set("/proxyMode", reply{status: 200, body: mode})
+		n.process(7+i, "S", nameProxy, "--healthz-bind-address=127.0.0.1:"+s.port(), "--metrics-bind-address=127.0.0.1:"+s.port())
+		var f finder
+		message := "mode " + mode + ", well"
+		if i > 2 {
+			message = "well at"
+		}
+		for range 2 {
+			seen := judgeProxy(l.look(t.Context(), &f, n.cfg))
+			want(t, seen, health.OK, nil, message)
+			if i > 2 && strings.Contains(seen.Message, "mode") {
+				t.Errorf("a mode that is none: %s", seen.Message)
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(n.cfg.Proc, fmt.Sprint(7+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKubeProxySilent: one that tells its health to nobody is unknown while it runs, one that is said to listen elsewhere by a file that can't be
+// read is too, and each is down when it is gone.
+func TestKubeProxySilent(t *testing.T) {
+	n := newNode(t)
+	n.process(7, "S", nameProxy, "--healthz-bind-address=")
+	c := newChecker(func() Config { return n.cfg }, Deps{})
+	see := func() health.Finding { return c.proxy(t.Context(), n.cfg)[0].Findings[0] }
+	want(t, see(), health.Unknown, unread, "kube-proxy (pid 7) tells its health to nobody: --healthz-bind-address is empty")
+	write(t, filepath.Join(n.cfg.Proc, "7/stat"), "7 (kube-proxy) Z 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 9 0 1000 1 1")
+	want(t, see(), health.Failing, proxyDown, "kube-proxy does not run: it ran until")
+
+	place := proxyPlace{healthz: "127.0.0.1:10256", unread: "it can't be read"}
+	s := proxySeen{found: found{process: &process{pid: 7}}, place: place, healthz: answer{outcome: refused}}
+	want(t, judgeProxy(s), health.Unknown, unread, "nothing listens on 127.0.0.1:10256, which is its default: where it does is not known: it can't be read")
+	s.healthz = answer{outcome: answered, status: 200}
+	want(t, judgeProxy(s), health.OK, nil, "well at")
+	s.found, s.healthz = found{manifest: &declared{file: "p.yaml"}}, answer{outcome: refused}
+	want(t, judgeProxy(s), health.Failing, proxyDown, "its manifest is p.yaml")
 }
 
 // TestProcessOfAnybody: a person's process is no component by its name, unless a manifest has one; nor does it say whom to trust.

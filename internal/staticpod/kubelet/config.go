@@ -202,13 +202,12 @@ func (h *host) address(c *Config, raw values, portKey, bindKey string, byDefault
 		port = byDefault
 	}
 	host := raw[bindKey]
+	ip := net.ParseIP(host)
 	switch {
 	case port == 0:
 		return ""
-	case host == "", host == "0.0.0.0":
+	case host == "", ip != nil && ip.IsUnspecified(): // "::" takes IPv4 too, and lo need not have ::1
 		host = "127.0.0.1"
-	case host == "::":
-		host = "::1"
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }

@@ -201,7 +201,7 @@ func TestFindNodes(t *testing.T) {
 		}, "false true n9"},
 		{"healthz off", base.with(root{"/var/lib/kubelet/config.yaml": "healthzPort: 0\n"}), "binary", func(f Facts) any { return f.Config.HealthzAddress }, ""},
 		{"server on all addresses", base, "binary", func(f Facts) any { return f.Config.ServerAddress + fmt.Sprint(f.Config.ServerCertificates) }, "127.0.0.1:10250[/var/lib/kubelet/pki/kubelet-server-current.pem /var/lib/kubelet/pki/kubelet.crt]"},
-		{"server of IPv6", base.with(root{"/var/lib/kubelet/config.yaml": "address: '::'\nport: 10260\nhealthzBindAddress: '::1'\n"}), "binary", func(f Facts) any { return f.Config.ServerAddress + " " + f.Config.HealthzAddress }, "[::1]:10260 [::1]:10248"},
+		{"server of IPv6", base.with(root{"/var/lib/kubelet/config.yaml": "address: '::'\nport: 10260\nhealthzBindAddress: '::1'\n"}), "binary", func(f Facts) any { return f.Config.ServerAddress + " " + f.Config.HealthzAddress }, "127.0.0.1:10260 [::1]:10248"},
 		{"server port not set", base.with(root{"/var/lib/kubelet/config.yaml": "port: 0\n"}), "binary", func(f Facts) any { return f.Config.ServerAddress }, "127.0.0.1:10250"},
 		{"server with a named certificate", base.with(root{"/etc/default/kubelet": "KUBELET_EXTRA_ARGS=--cert-dir=/c --address=10.0.0.1\n", "/var/lib/kubelet/config.yaml": "tlsCertFile: /s.crt\n"}), "binary", func(f Facts) any { return f.Config.ServerAddress + fmt.Sprint(f.Config.ServerCertificates) }, "10.0.0.1:10250[/s.crt]"},
 		{"server with certificates elsewhere", base.with(root{"/etc/default/kubelet": "KUBELET_EXTRA_ARGS=--root-dir=/k\n"}), "binary", func(f Facts) any { return fmt.Sprint(f.Config.ServerCertificates) }, "[/k/pki/kubelet-server-current.pem /k/pki/kubelet.crt]"},
