@@ -46,6 +46,7 @@ func (a *agent) wire(c config.Config) error {
 	a.runtime = runtime.New(func() runtime.Config { return runtimeConfig(a.config(), facts) }, runtime.Hooks{
 		OnConnect:    func() { a.pods.wake() },
 		OnDisconnect: func() { a.pods.wake() },
+		OnAnswer:     func() { a.pods.wake() },
 		OnRelist:     func() { a.pods.wake() },
 		OnEvent:      func(id, pod string) { a.pods.event(id, pod) },
 		Observe:      a.metrics.ObserveCRI,

@@ -76,6 +76,7 @@ func (c Config) slow() time.Duration { return c.ProbeTimeout / 3 }
 type Hooks struct {
 	OnConnect    func() // the connection came up; Up tells whether it still is
 	OnDisconnect func() // the connection was lost
+	OnAnswer     func() // it answers again after it did not: a hung one keeps its connection
 
 	OnEvent  func(containerID, pod string) // something became of a container or sandbox; pod is namespace/name, empty where it is not told
 	OnRelist func()                        // events may have been missed: read everything again

@@ -37,6 +37,7 @@ type Runtime struct {
 	Canary view.Cell[[]view.Canary]
 
 	config func() Config
+	hooks  Hooks
 	board  *health.Board
 	log    *zap.Logger
 	link   *link
@@ -62,7 +63,7 @@ type Runtime struct {
 
 // New makes a Runtime that does nothing until its Tasks run. config is called once a pass; the board must know Conditions.
 func New(config func() Config, hooks Hooks, board *health.Board, log *zap.Logger) *Runtime {
-	r := &Runtime{config: config, board: board, log: log}
+	r := &Runtime{config: config, hooks: hooks, board: board, log: log}
 	r.looks = reconcile.NewLoop(r.pass, reconcile.Options{
 		Name:    "runtime",
 		Bound:   max(30*time.Second, 4*config().ProbeTimeout),
@@ -214,5 +215,8 @@ func (r *Runtime) found(responsive health.Finding) {
 	if was := r.well.Swap(&now); was == nil || *was != now {
 		r.details.Wake()
 		r.canaries.Wake()
+		if now.reason == "" && was != nil {
+			call(r.hooks.OnAnswer)
+		}
 	}
 }

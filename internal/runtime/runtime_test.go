@@ -189,12 +189,20 @@ func TestRuntimeComesAndGoes(t *testing.T) {
 
 func TestConditionsFollowTheRuntime(t *testing.T) {
 	fake := crifake.New(crifake.Options{})
-	r := start(t, Config{Endpoint: fake.Serve(t)}, Hooks{})
+	answers := make(chan struct{}, 16)
+	r := start(t, Config{Endpoint: fake.Serve(t)}, Hooks{OnAnswer: func() { answers <- struct{}{} }})
 	r.awaitWell()
+	for len(answers) > 0 { // it may have been looked at before it served
+		<-answers
+	}
 
 	release := fake.Hang("*")
 	r.awaitFailing("Hung")
+	if len(answers) != 0 {
+		t.Error("a runtime that hangs is said to answer again")
+	}
 	release()
+	<-answers
 	r.awaitWell()
 
 	release = fake.Hang("Status")
