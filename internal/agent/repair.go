@@ -66,13 +66,19 @@ func networkMend(action, target, why string) (repair.Request, bool) {
 	return repair.Request{Action: networkMends[i], Target: target, Why: why}, true
 }
 
-func (a *agent) permitMend(action, target, why string) (bool, string) {
+func (a *agent) permitMend(action, target, why string) (bool, string, time.Time) {
 	q, ok := networkMend(action, target, why)
 	if !ok {
-		return false, "no such repair"
+		return false, "no such repair", time.Time{}
 	}
 	answer := a.repairs.Ask(q)
-	return answer.OK, answer.Because
+	return answer.OK, answer.Because, answer.At
+}
+
+func (a *agent) refusedMend(action, target, why, because string) {
+	if q, ok := networkMend(action, target, why); ok {
+		a.repairs.Refuse(q, because)
+	}
 }
 
 func (a *agent) mended(action, target, why string, err error) {

@@ -53,7 +53,7 @@ func (a *agent) wire(c config.Config) error {
 	}, a.board, a.logOf(partRuntime))
 	a.nodes = nodes.New(func() string { return a.config().Network.Kubeconfig }, a.logOf(partNetwork))
 	a.network = netcheck.New(func() netcheck.Config { return networkConfig(a.config(), a.nodeName) }, netcheck.Deps{
-		Nodes: a.nodes.Nodes, Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
+		Nodes: a.nodes.Nodes, Observe: a.metrics.ObservePeer, Permit: a.permitMend, Done: a.mended, Refuse: a.refusedMend, Store: a.folder, Boot: a.boot, Record: a.ring.Append,
 	}, a.board, a.logOf(partNetwork))
 	a.wireComponents(facts)
 	a.wakes = append(a.wakes, a.runtime.Wake, func() { a.pods.wake() }, a.network.Wake)

@@ -20,7 +20,7 @@ func benched(b *testing.B, h *netlab.Host, mends bool) (*Checker, *health.Board)
 	b.Helper()
 	return benchedAs(b, h, func(_ *Config, d *Deps) {
 		if mends {
-			d.Permit = func(string, string, string) (bool, string) { return true, "" }
+			d.Permit = func(string, string, string) (bool, string, time.Time) { return true, "", time.Time{} }
 		}
 	})
 }

@@ -58,10 +58,11 @@ type Deps struct {
 	// error makes the part Unknown and nothing else.
 	Nodes func(ctx context.Context) ([]Node, error)
 
-	// Permit says whether an act may be done now, and why not; action is one of the Mend constants. nil: nothing is ever mended. Done is told what
-	// came of each that was permitted.
-	Permit func(action, target, why string) (ok bool, because string)
+	// Permit says whether an act may be done now, and if not, why and from when it may; action is one of the Mend constants, the zero time: not
+	// known. nil: nothing is ever mended. Done is told what came of each that was permitted, Refuse what this package will not do now.
+	Permit func(action, target, why string) (ok bool, because string, from time.Time)
 	Done   func(action, target, why string, err error)
+	Refuse func(action, target, why, because string)
 
 	Store  Store             // keeps the last good picture; nil: it ends with the agent
 	Boot   string            // id of this boot, beside what is kept

@@ -24,10 +24,10 @@ type permits struct {
 	done []string
 }
 
-func (p *permits) ask(action, target, _ string) (bool, string) {
+func (p *permits) ask(action, target, _ string) (bool, string, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.on, "dry-run"
+	return p.on, "dry-run", time.Time{}
 }
 
 func (p *permits) over(action, target, _ string, err error) {

@@ -81,15 +81,36 @@ func TestYoungFlanneldIsAwaited(t *testing.T) {
 	p := picture{backend: VXLAN4, sides: []side{{name: "flannel.1", device: Link{Index: 4, Name: "flannel.1", Up: true}, entries: []entry{{Peer: peer, neighbour: true, fdb: true, dst: peer.Underlay}}}}}
 	v := verdicts{}
 	v.add(FlannelPeers, health.Finding{Subject: subnet.String(), Status: health.Failing, Reason: routeMissing, Message: "gone"})
-	m := &mender{deps: Deps{Permit: func(kind, target, _ string) (bool, string) {
+	var refused []string
+	m := &mender{deps: Deps{Permit: func(kind, target, _ string) (bool, string, time.Time) {
 		t.Errorf("permission was asked for %s of %s", kind, target)
-		return false, ""
-	}}, passed: map[netip.Prefix]bool{subnet: true}, seen: time.Now()}
+		return false, "", time.Time{}
+	}, Refuse: func(kind, target, _, because string) { refused = append(refused, kind+" "+target+": "+because) }}, passed: map[netip.Prefix]bool{subnet: true}, seen: time.Now()}
 	proc := procOf(t, map[int]process{10: {"flanneld", "net:[1]", 99_500}}) // 5 s old
 	began := time.Now()
 	changed, again := m.mend(Config{Proc: proc, young: youngFlanneld}, n, p, v)
 	if wait := again.Sub(began); !changed || wait < 20*time.Second || wait > 26*time.Second {
 		t.Errorf("changed %v, and it looks again after %v, want 25 s", changed, wait)
+	}
+	if len(refused) != 1 || !strings.Contains(refused[0], "flannel-peer 10.244.2.0/24: flanneld started") {
+		t.Errorf("refused is %q", refused)
+	}
+}
+
+// TestCooldownIsAwaited: what may not be done yet is looked at again when it may.
+func TestCooldownIsAwaited(t *testing.T) {
+	subnet := netip.MustParsePrefix("10.244.2.0/24")
+	peer := Peer{Subnet: subnet, Overlay: subnet.Addr(), Underlay: netip.MustParseAddr("192.168.77.2"), MAC: "0a:00:00:00:77:02", Device: "flannel.1"}
+	n := &Network{Before: Memory{Backend: VXLAN4, Peers: []Peer{peer}}}
+	p := picture{backend: VXLAN4, sides: []side{{name: "flannel.1", device: Link{Index: 4, Name: "flannel.1", Up: true}, entries: []entry{{Peer: peer, neighbour: true, fdb: true, dst: peer.Underlay}}}}}
+	v := verdicts{}
+	v.add(FlannelPeers, health.Finding{Subject: subnet.String(), Status: health.Failing, Reason: routeMissing, Message: "gone"})
+	from := time.Now().Add(7 * time.Second)
+	m := &mender{deps: Deps{Permit: func(string, string, string) (bool, string, time.Time) { return false, "done 3s ago", from }},
+		passed: map[netip.Prefix]bool{subnet: true}, seen: time.Now(), since: map[string]time.Time{MendPeer + " " + subnet.String(): time.Now().Add(-time.Minute)}}
+	proc := procOf(t, map[int]process{10: {"flanneld", "net:[1]", 1}})
+	if _, again := m.mend(Config{Proc: proc, young: youngFlanneld}, n, p, v); !again.Equal(from) {
+		t.Errorf("it looks again at %v, want %v", again, from)
 	}
 }
 

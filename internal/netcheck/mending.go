@@ -147,26 +147,31 @@ func (m *mender) mend(cfg Config, n *Network, p picture, shown verdicts) (change
 	if len(list) == 0 {
 		return
 	}
+	lookAt := func(at time.Time) {
+		if at.After(f.now) && (again.IsZero() || at.Before(again)) {
+			again = at
+		}
+	}
 	if f.flanneld = flanneldSince(cfg.Proc, cfg.Netns); !f.flanneld.IsZero() {
 		list = mends(n, p, shown, f)
-		if old := f.flanneld.Add(f.young); f.now.Before(old) {
-			again = old // it is no longer left to itself then
-		}
+		lookAt(f.flanneld.Add(f.young)) // it is no longer left to itself then
 	}
 	for _, x := range list {
 		note, due := x.refused, m.held(x, wanted, f.now)
 		switch {
 		case note == "" && !due.IsZero():
-			if again.IsZero() || due.Before(again) {
-				again = due
-			}
+			lookAt(due)
 			continue
 		case note != "":
+			if m.deps.Refuse != nil {
+				m.deps.Refuse(x.kind, x.target, x.why, note)
+			}
 		case len(x.steps) == 0:
 			note = "nothing is missing"
 		default:
-			ok, because := m.deps.Permit(x.kind, x.target, x.why)
+			ok, because, from := m.deps.Permit(x.kind, x.target, x.why)
 			if !ok {
+				lookAt(from)
 				note = because + ": " + x.commands()
 				break
 			}

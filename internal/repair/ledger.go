@@ -153,6 +153,9 @@ func (l *Ledger) Ask(q Request) Answer {
 	return a
 }
 
+// Refuse notes that whoever would act will not for now: the plan shows why.
+func (l *Ledger) Refuse(q Request, because string) { l.refused(q, because, false) }
+
 // refused notes that something but the ledger stands against an act: the plan shows it. With anew the trouble's time begins once that is over,
 // for until then it proves nothing; else only the node's share of the jitter does.
 func (l *Ledger) refused(q Request, because string, anew bool) {
