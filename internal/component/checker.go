@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"strings"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type Checker struct {
 	etcdView view.Cell[*view.Etcd]
 
 	apiserverPace pace       // of its loop alone
+	blamesEtcd    bool       // of the apiserver's loop alone
 	member        etcdLooker // of its loop alone
 	node          kubeletLooker
 	proxyOf       proxyLooker
@@ -140,7 +142,22 @@ func (c *Checker) apiserver(ctx context.Context, cfg Config) []health.Look {
 	}
 	c.follow(cfg, nameAPIServer, s.found.process)
 	c.views.Set(nameAPIServer, s.found.shown(nameAPIServer, s.place.address))
-	return []health.Look{{Of: APIServer, Findings: []health.Finding{judgeAPIServer(s)}}}
+	f := judgeAPIServer(s)
+	c.suspect(f)
+	return []health.Look{{Of: APIServer, Findings: []health.Finding{f}}}
+}
+
+// suspect looks at etcd at once where the apiserver begins to blame it: doctor is to name the first that is missing.
+func (c *Checker) suspect(f health.Finding) {
+	blames := f.Status == health.Failing && (f.Reason == apiCheck || f.Reason == apiNotReady) && strings.Contains(f.Message, "etcd")
+	if blames && !c.blamesEtcd {
+		for _, p := range c.parts {
+			if p.program == nameEtcd {
+				p.Wake()
+			}
+		}
+	}
+	c.blamesEtcd = blames
 }
 
 func (c *Checker) etcd(ctx context.Context, cfg Config) []health.Look {
