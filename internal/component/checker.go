@@ -2,8 +2,8 @@ package component
 
 import (
 	"context"
-	"strings"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
