@@ -103,6 +103,7 @@ type pod struct {
 	files    sync.Mutex           // of its folder: volumes and hosts file are made by one op at a time
 	saving   sync.Mutex           // orders the writes of memory; taken before Pods.mu
 	sandbox  string               // the newest one seen
+	renamed  bool                 // reading.renamed of the last one
 	since    time.Time            // of the phase shown
 	phase    string
 	noted    string // the last op error that was logged

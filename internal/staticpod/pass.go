@@ -45,11 +45,16 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 		s.Memory.Hold = nil
 	}
 	var deaths []Death
+	var renamed *Memory // what it was before the node got another name: its logs are nobody's from now on
 	var unsure error // an image could not be asked for: the rest of the pod goes on
 	if want != nil && want.Stance != folder.Freeze {
 		id := identify(want.Pod, p.d.Config().NodeName)
 		if s.Memory.Hash != id.Hash || s.Memory.UID != id.UID {
 			fresh := s.Memory.UID == ""
+			if !fresh && s.Memory.UID != id.UID {
+				was := s.Memory
+				renamed = &was
+			}
 			s.Memory = s.Memory.forContent(id.Hash, id.UID, p.d.Boot)
 			s.Memory.Namespace, s.Memory.Name, s.Memory.FullName = id.Namespace, id.Name, id.FullName
 			if fresh {
@@ -82,6 +87,11 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	s.Memory = remember(s.Memory, actions, now)
 	if !p.keep(x, version, s.Memory) {
 		return now, nil
+	}
+	if renamed != nil && !p.looking {
+		if err := p.logs.removed(*renamed); err != nil {
+			p.note(x, "give up the logs under the node's old name", err)
+		}
 	}
 	for _, d := range deaths {
 		p.recordDeath(x, want, s.Memory, d)

@@ -19,6 +19,7 @@ import (
 type reading struct {
 	sandboxes  []Sandbox   // newest attempt first
 	containers []Container // newest attempt first
+	renamed    bool        // some of it has a name of the pod's that it would not get now: the node had another name
 }
 
 // list reads all that is ours, or all that is ours of one pod: two calls.
@@ -55,7 +56,10 @@ func (p *Pods) list(ctx context.Context, only map[string]string) (map[string]*re
 		if out[key] == nil {
 			out[key] = &reading{}
 		}
-		return out[key]
+		_, name := splitKey(key)
+		r := out[key]
+		r.renamed = r.renamed || labels[labelPodName] != manifest.NodePodName(name, p.d.Config().NodeName)
+		return r
 	}
 	for _, s := range sr.GetItems() {
 		r := at(s.GetAnnotations(), s.GetLabels())
@@ -105,12 +109,16 @@ func stateOf(s cri.ContainerState) ContainerState {
 // read is all the runtime has of one pod: what a full reading left, or two filtered lists; then the status of what changed.
 func (p *Pods) read(ctx context.Context, x *pod) (*reading, error) {
 	p.mu.Lock()
-	r := x.last
+	r, renamed := x.last, x.renamed
 	x.last = nil
 	p.mu.Unlock()
 	if r == nil {
 		ns, name := splitKey(x.key)
-		all, err := p.list(ctx, map[string]string{labelPodNamespace: ns, labelPodName: manifest.NodePodName(name, p.d.Config().NodeName)})
+		only := map[string]string{labelPodNamespace: ns, labelPodName: manifest.NodePodName(name, p.d.Config().NodeName)}
+		if renamed {
+			delete(only, labelPodName)
+		}
+		all, err := p.list(ctx, only)
 		if err != nil {
 			return nil, err
 		}
@@ -118,6 +126,9 @@ func (p *Pods) read(ctx context.Context, x *pod) (*reading, error) {
 			r = &reading{}
 		}
 	}
+	p.mu.Lock()
+	x.renamed = r.renamed
+	p.mu.Unlock()
 	for i := range r.sandboxes {
 		if err := p.address(ctx, x, &r.sandboxes[i]); err != nil {
 			return nil, err
