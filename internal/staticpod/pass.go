@@ -46,7 +46,7 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	}
 	var deaths []Death
 	var renamed *Memory // what it was before the node got another name: its logs are nobody's from now on
-	var unsure error // an image could not be asked for: the rest of the pod goes on
+	var unsure error    // an image could not be asked for: the rest of the pod goes on
 	if want != nil && want.Stance != folder.Freeze {
 		id := identify(want.Pod, p.d.Config().NodeName)
 		if s.Memory.Hash != id.Hash || s.Memory.UID != id.UID {

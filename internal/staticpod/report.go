@@ -427,29 +427,60 @@ func (p *Pods) publishFolder(d *folder.Desired, blind error) {
 	if blind != nil {
 		of = health.Finding{Status: health.Failing, Reason: conditions.RunFolderNoEvents, Message: clip(blind.Error())}
 	}
-	var files []health.Finding
-	said := map[string]bool{}
 	for _, n := range d.Notes {
-		status, reason := noteReason(n.Kind)
 		if n.File == "" {
+			status, reason := noteReason(n.Kind)
 			of = health.Finding{Status: status, Reason: reason, Message: clip(n.Message)}
-			continue
-		}
-		said[n.File] = true
-		files = append(files, health.Finding{Subject: n.File, Status: status, Reason: reason, Message: clip(n.Message)})
-	}
-	for _, w := range d.Pods {
-		if !said[w.File] {
-			said[w.File] = true
-			files = append(files, health.Finding{Subject: w.File, Status: health.OK})
 		}
 	}
+	files := fileFindings(d)
 	if len(files) == 0 {
 		files = []health.Finding{{Status: health.Absent, Message: "no manifest in " + cfg.Path}}
 	}
 	p.d.Board.Publish(
 		health.Look{Of: conditions.ManifestFolder, Valid: valid, Findings: []health.Finding{of}},
 		health.Look{Of: conditions.Manifests, Valid: valid, Findings: files})
+}
+
+// fileFindings are one for each file, whatever is to be said of it: what fails comes first and gives the reason. Pure.
+func fileFindings(d *folder.Desired) []health.Finding {
+	var out []health.Finding
+	at := map[string]int{}
+	add := func(f health.Finding) {
+		i, there := at[f.Subject]
+		if !there {
+			at[f.Subject] = len(out)
+			out = append(out, f)
+			return
+		}
+		was, message := out[i], f.Message
+		if was.Status == health.OK && f.Status != health.OK {
+			was.Status, was.Reason, was.Message, message = f.Status, f.Reason, f.Message, was.Message
+		}
+		was.Message += "; " + message
+		out[i] = was
+	}
+	for _, n := range d.Notes {
+		if n.File != "" {
+			status, reason := noteReason(n.Kind)
+			add(health.Finding{Subject: n.File, Status: status, Reason: reason, Message: n.Message})
+		}
+	}
+	for i := range out {
+		out[i].Message = clip(out[i].Message)
+	}
+	well := func(file string) {
+		if _, said := at[file]; !said {
+			add(health.Finding{Subject: file, Status: health.OK})
+		}
+	}
+	for _, w := range d.Pods {
+		well(w.File)
+	}
+	for _, o := range d.Objects {
+		well(o.File)
+	}
+	return out
 }
 
 func noteReason(k folder.Kind) (health.Status, *health.Reason) {

@@ -1,6 +1,7 @@
 package staticpod
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -131,3 +132,21 @@ func TestDeathText(t *testing.T) {
 }
 
 var tomorrow = time.Now().Add(24 * time.Hour)
+
+// A file is one subject: several findings of it would take turns on the board, with an event each.
+func TestOneFindingOfAFile(t *testing.T) {
+	d := &folder.Desired{Notes: []folder.Note{
+		{Kind: folder.Warning, File: "b.yaml", Message: "tolerations are ignored"}, {Kind: folder.FolderMissing, Message: "of the folder"},
+		{Kind: folder.Duplicate, File: "b.yaml", Message: "web is another's"}, {Kind: folder.Duplicate, File: "b.yaml", Message: "db is another's"},
+		{Kind: folder.Invalid, File: "c.yaml", Message: "not valid"},
+	}, Pods: map[string]folder.Wanted{"default/web": {File: "a.yaml"}, "default/db": {File: "a.yaml"}, "default/x": {File: "b.yaml"}}}
+	got := fileFindings(d)
+	want := []health.Finding{
+		{Subject: "b.yaml", Status: health.Failing, Reason: conditions.ManifestTaken, Message: "web is another's; tolerations are ignored; db is another's"},
+		{Subject: "c.yaml", Status: health.Failing, Reason: conditions.ManifestRejected, Message: "not valid"},
+		{Subject: "a.yaml", Status: health.OK},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
