@@ -1,6 +1,7 @@
 package staticpod
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -280,18 +281,21 @@ func findingOf(v view.Pod, s State, why string) health.Finding {
 	default:
 		f.Reason, f.Message = conditions.PodStarting, "being started"
 	}
-	for name, im := range s.Images {
-		if im.Error != "" && !im.Present {
+	for _, name := range slices.Sorted(maps.Keys(s.Images)) { // in an order, or two that fail take turns in the message
+		if im := s.Images[name]; im.Error != "" && !im.Present {
 			f.Reason, f.Message = conditions.PodImage, "image "+name+": "+im.Error
+			break
 		}
 	}
-	for slot, fail := range s.Failures {
-		if fail.Count > 0 && fail.Error != "" {
+	slots := slices.SortedFunc(maps.Keys(s.Failures), func(a, b Slot) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	for _, slot := range slots {
+		if fail := s.Failures[slot]; fail.Count > 0 && fail.Error != "" {
 			what := slot.Kind
 			if slot.Kind == "container" {
 				what += " " + slot.Name
 			}
 			f.Reason, f.Message = conditions.PodError, what+": "+fail.Error
+			break
 		}
 	}
 	f.Message = clip(f.Message)

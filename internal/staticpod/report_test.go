@@ -150,3 +150,26 @@ func TestOneFindingOfAFile(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestFindingOfSeveralFailuresIsTheSameEachTime(t *testing.T) {
+	s := here(func(s *State) {
+		s.Failures = map[Slot]Failure{}
+		for _, name := range []string{"b", "a", "d", "c"} {
+			s.Images["img-"+name] = ImageState{Known: true, Error: "no " + name}
+		}
+	})
+	v := viewOf("default/web", s.Want, s, now)
+	for range 20 {
+		if f := findingOf(v, s, ""); f.Message != "image img-a: no a" {
+			t.Fatal(f.Message)
+		}
+	}
+	for _, name := range []string{"b", "a", "d", "c"} {
+		s.Failures[containerSlot(name)] = Failure{Count: 1, Error: "no " + name}
+	}
+	for range 20 {
+		if f := findingOf(v, s, ""); f.Message != "container a: no a" {
+			t.Fatal(f.Message)
+		}
+	}
+}
