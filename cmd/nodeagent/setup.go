@@ -10,6 +10,7 @@ import (
 
 	"nodeagent/internal/agent"
 	"nodeagent/internal/config"
+	"nodeagent/internal/staticpod/kubelet"
 	"nodeagent/internal/view"
 )
 
@@ -64,12 +65,23 @@ the agent if it runs. --undo takes the last setup back.`,
 				return err
 			}
 		}
+		if warning := warnOfKubelet(args, kubelet.Find("/")); warning != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), warning)
+		}
 		if dry {
 			return say(cmd, "would run systemctl daemon-reload, and restart nodeagent if it runs")
 		}
 		return doSetup(cmd, g, stateDir, changes, args)
 	})
 	return cmd
+}
+
+// warnOfKubelet is said before run mode is set up where a kubelet is or may come back: the agent will start nothing there.
+func warnOfKubelet(args []string, f kubelet.Facts) string {
+	if len(args) != 1 || args[0] != "run" || len(f.Evidence) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("warning: a kubelet is here or may come back (%s): the agent will start no pod until it is gone; `nodeagent check RunMode` says when", view.OneLine(f.Evidence[0]))
 }
 
 func setupChanges(stateDir string, args []string, undo bool) ([]change, error) {

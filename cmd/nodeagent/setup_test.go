@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"nodeagent/internal/staticpod/kubelet"
 )
 
 // TestSetupPlans goes from companion to run and back; each plan leads to its profile, and its undo to what was there.
@@ -47,6 +49,25 @@ func TestSetupPlans(t *testing.T) {
 			if _, err := planUndo(changes, then); err == nil || !strings.Contains(err.Error(), changes[0].Path) {
 				t.Errorf("%s: an edited file was undone: %v", name, err)
 			}
+		}
+	}
+}
+
+// TestSetupWarnsOfKubelet: who sets run mode up beside a kubelet is told that nothing will be started.
+func TestSetupWarnsOfKubelet(t *testing.T) {
+	here := kubelet.Facts{Evidence: []string{"process 350 (kubelet) runs", "binary /usr/bin/kubelet"}}
+	for _, c := range []struct {
+		args  []string
+		facts kubelet.Facts
+		want  string
+	}{
+		{[]string{"run"}, here, "process 350 (kubelet) runs"},
+		{[]string{"run"}, kubelet.Facts{ProcRead: true}, ""},
+		{[]string{"companion"}, here, ""},
+		{nil, here, ""}, // an undo
+	} {
+		if got := warnOfKubelet(c.args, c.facts); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.args, got, c.want)
 		}
 	}
 }
