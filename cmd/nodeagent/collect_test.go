@@ -23,7 +23,7 @@ func TestCollectedStatus(t *testing.T) {
 		}
 		all.Write(b)
 	}
-	for _, want := range []string{"secrets: FAILING: the first thing missing is kubelet", "StaticPods default/web-token: CrashLooping", `"node": "secrets"`, "looked once by myself"} {
+	for _, want := range []string{"secrets: FAILING: the first thing missing is kubelet, which runs and waits", "StaticPods default/web-token: CrashLooping", `"node": "secrets"`, "looked once by myself"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in %s", want, all.String())
 		}

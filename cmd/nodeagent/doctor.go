@@ -75,13 +75,17 @@ func doctorText(r doctor.Report, why string, width int, p painter) string {
 	if why != "" {
 		line(toneDoubt, "", why)
 	}
+	lead := leadOf(r)
 	switch {
 	case r.First != "":
-		line(toneOf(r.Status), "", fmt.Sprintf("%s: %s: the first thing missing is %s", view.OneLine(r.Node), strings.ToUpper(r.Status), r.First))
+		first := r.First
+		if lead == nil && r.Deadlock != nil {
+			first += ", which runs and waits"
+		}
+		line(toneOf(r.Status), "", fmt.Sprintf("%s: %s: the first thing missing is %s", view.OneLine(r.Node), strings.ToUpper(r.Status), first))
 	default:
 		line(toneOf(r.Status), "", view.OneLine(r.Node)+": OK: nothing is missing")
 	}
-	lead := leadOf(r)
 	if lead != nil {
 		b.WriteString("\n")
 		line(toneOf(lead.Status), "  ", causeName(*lead))

@@ -40,8 +40,25 @@ func deadlocked() view.Status {
 	return s
 }
 
+// behind is a node whose kubelet waits behind a balancer that does not tell what is behind it.
+func behind() view.Status {
+	s := deadlocked()
+	s.Conditions[6].Subjects[0] = view.Subject{Status: "ok"}
+	s.VIP = &view.VIP{Balancer: &view.Balancer{Kubelet: "through"}}
+	return s
+}
+
+// unsynced is a node whose kubelet has seen no apiserver, and keeps the old one although its manifest was corrected.
+func unsynced() view.Status {
+	s := behind()
+	s.VIP = nil
+	s.Conditions[4].Subjects[0].Status = "ok"
+	s.Conditions[8].Subjects[0] = view.Subject{Name: "kube-system/kube-apiserver", Status: "failing", Reason: "Stale", Message: "it runs with what its manifest said until 03:00"}
+	return s
+}
+
 func TestDoctorText(t *testing.T) {
-	for name, s := range map[string]view.Status{"doctor": dark(), "doctor-deadlock": deadlocked(), "doctor-well": {Node: "w1", Conditions: dark().Conditions[:1]}} {
+	for name, s := range map[string]view.Status{"doctor": dark(), "doctor-deadlock": deadlocked(), "doctor-behind": behind(), "doctor-unsynced": unsynced(), "doctor-well": {Node: "w1", Conditions: dark().Conditions[:1]}} {
 		text := doctorText(doctor.Examine(s), "no daemon is running (/run/nodeagent/nodeagent.sock): looked once by myself", 80, painter{})
 		golden(t, name, text)
 		for l := range strings.Lines(text) {

@@ -56,7 +56,7 @@ func balancerView(b haproxy.View) *view.Balancer {
 	if b.Absent || b.File == "" && len(b.PIDs) == 0 {
 		return nil
 	}
-	v := &view.Balancer{Version: b.Version, File: b.File, Socket: b.Socket, Answered: b.Answered, Conns: b.Conns, MaxConn: b.MaxConn}
+	v := &view.Balancer{Version: b.Version, File: b.File, Socket: b.Socket, Answered: b.Answered, Conns: b.Conns, MaxConn: b.MaxConn, Kubelet: string(b.Kubelet)}
 	for _, x := range b.Backends {
 		y := view.Backend{Name: x.Name, Status: x.Status, Sessions: x.Sessions, Queue: x.Queue, Live: x.Live, Checked: x.Checked}
 		for _, s := range x.Servers {

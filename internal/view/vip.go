@@ -91,6 +91,7 @@ type Balancer struct {
 	Conns    int64     `json:"connections"`
 	MaxConn  int64     `json:"maxConnections"`
 	Backends []Backend `json:"backends,omitempty"`
+	Kubelet  string    `json:"kubelet,omitempty"` // through: this node's kubelet reaches its apiserver through it; past: it does not; empty: not known
 }
 
 // Backend is one backend of the balancer.

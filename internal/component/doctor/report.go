@@ -110,6 +110,7 @@ func gather(s view.Status) map[string]*found {
 	for _, name := range order {
 		out[name] = &found{}
 	}
+	down := fails(s, "APIServer") || fails(s, "Etcd") || fails(s, "Kubelet")
 	wrongTime := says(s, "Certificates", "NotYetValid")
 	for _, c := range s.Conditions {
 		if c.Disabled || c.Impact == "notice" {
@@ -120,7 +121,7 @@ func gather(s view.Status) map[string]*found {
 			switch {
 			case x.Status == ok:
 				f.well = true
-			case x.Status == absent:
+			case x.Status == absent, x.Reason == "NoHandshake" && down: // its component's own condition says so
 			case x.Muted != nil:
 				f.muted++
 			default:

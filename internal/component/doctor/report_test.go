@@ -7,11 +7,16 @@ import (
 	"nodeagent/internal/view"
 )
 
-// node makes a status of lines "Condition[/subject] status[/Reason] [impact]".
+// node makes a status of lines "Condition[/subject] status[/Reason] [impact]". The line "through" is a kubelet that goes through a balancer, of which
+// "blind" tells nothing.
 func node(lines ...string) view.Status {
 	s := view.Status{Node: "node1"}
 	at := map[string]int{}
 	for _, l := range lines {
+		if l == "through" || l == "blind" {
+			s.VIP = &view.VIP{Balancer: &view.Balancer{Kubelet: "through", Answered: l != "blind"}}
+			continue
+		}
 		f := strings.Fields(l)
 		name, subject, _ := strings.Cut(f[0], "/")
 		status, reason, _ := strings.Cut(f[1], "/")
@@ -54,6 +59,8 @@ func TestFirstThingMissing(t *testing.T) {
 		{"failing counts before unknown", []string{"RuntimeResponsive unknown/NotLooked", "Etcd failing/Down"}, "etcd: failing;"},
 		{"a muted one counts for nothing", []string{"Etcd failing/Down muted", "APIServer failing/Down"}, "apiserver: failing;"},
 		{"a notice counts for nothing", []string{"RuntimeWatch failing/NoEvents notice", "Etcd ok"}, ": ok;"},
+		{"what a dead apiserver does not show", []string{"CertificatesInUse/kube-apiserver unknown/NoHandshake degraded", "RuntimeResponsive ok", "Etcd ok", "APIServer failing/Down"}, "apiserver: failing;"},
+		{"what a live one does not show", []string{"CertificatesInUse/kube-apiserver unknown/NoHandshake degraded", "RuntimeResponsive ok", "APIServer ok"}, "certificates: unknown;"},
 		{"a pod of the network", []string{"RuntimeResponsive ok", "StaticPods/kube-system/kube-flannel-x failing/CrashLooping"}, "CNI: failing;"},
 		{"a pod of somebody", []string{"RuntimeResponsive ok", "StaticPods/default/web failing/CrashLooping"}, "pods: failing;"},
 	} {
@@ -83,6 +90,11 @@ func TestDeadlocks(t *testing.T) {
 	}{
 		{"behind a balancer with none alive", []string{"RuntimeResponsive ok", "StaticPods/kube-system/etcd failing/NotStarted", "Etcd failing/Down", "APIServer failing/Down", "HAProxy failing/NoLiveBackend"}, "kubernetes#99602", "kubelet"},
 		{"as HAProxy's own condition names it", []string{"RuntimeResponsive ok", pods + "Missing", "APIServer failing/Down", "HAProxy failing/KubeletDeadlock"}, "kubernetes#99602", "kubelet"},
+		{"behind a balancer that does not tell", []string{"blind", "RuntimeResponsive ok", "Kubelet ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/NotStarted", "Etcd failing/Down", "APIServer failing/Down"}, "kubernetes#99602", "kubelet"},
+		{"behind one with a live apiserver", []string{"through", "RuntimeResponsive ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/NotStarted", "Etcd failing/Down", "APIServer failing/Down"}, "", "etcd"},
+		{"behind one that is down", []string{"blind", "RuntimeResponsive ok", "HAProxy failing/Down", "StaticPods/kube-system/etcd failing/NotStarted", "Etcd failing/Down", "APIServer failing/Down"}, "", "etcd"},
+		{"behind one that does not tell, with pods that started", []string{"blind", "RuntimeResponsive ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/CrashLooping", "APIServer failing/Down"}, "", "etcd"},
+		{"behind one that does not tell, with an apiserver", []string{"blind", "RuntimeResponsive ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/NotStarted", "APIServer ok"}, "", "etcd"},
 		{"only at kubelet's next restart", []string{"RuntimeResponsive ok", "Etcd failing/NoLeader", "APIServer failing/NotReady", "HAProxy failing/KubeletDeadlock"}, "kubernetes#99602", "etcd"},
 		{"none where the pods have started", []string{"Etcd failing/Down", "APIServer failing/Down", "HAProxy failing/NoLiveBackend"}, "", "etcd"},
 		{"none where the runtime can't start them", []string{"RuntimeResponsive failing/Hung", "APIServer failing/Down", pods + "NotStarted", "HAProxy failing/NoLiveBackend"}, "", "runtime"},
