@@ -1,6 +1,7 @@
 package component
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,6 +114,27 @@ func TestLost(t *testing.T) {
 	m.miss("x", runs, at)
 	if l := m.miss("x", found{manifest: &declared{}}, at); l != nil {
 		t.Error("what has a manifest is missed")
+	}
+}
+
+// TestLostComesBack: one that is missed is looked for each second, not with the next walk over /proc.
+func TestLostComesBack(t *testing.T) {
+	n := newNode(t)
+	n.process(7, "S", nameProxy)
+	var f finder
+	f.find(n.cfg, nameProxy)
+	if err := os.RemoveAll(filepath.Join(n.cfg.Proc, "7")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := f.find(n.cfg, nameProxy); got.process != nil || got.lost == nil {
+			t.Fatalf("found %+v", got)
+		}
+	}
+	n.process(8, "S", nameProxy)
+	f.processes.at = time.Now().Add(-2 * rescan)
+	if got := f.find(n.cfg, nameProxy); got.process == nil || got.process.pid != 8 {
+		t.Errorf("found %+v", got)
 	}
 }
 

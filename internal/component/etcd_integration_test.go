@@ -7,12 +7,15 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -276,28 +279,95 @@ func TestEtcdRealCluster(t *testing.T) {
 	})
 }
 
-// TestEtcdRealFull fills the database until etcd takes no more.
+// TestEtcdRealFull fills the database until etcd takes no more, and makes room again; and alarms, a certificate and a member that has not started come and go.
 func TestEtcdRealFull(t *testing.T) {
 	m := newCluster(t, 1, func(m *member) { m.extra = []string{"--quota-backend-bytes=1048576"} })[0]
 	m.until("well", m.is(health.OK, nil))
-	pair, err := tls.LoadX509KeyPair(filepath.Join(m.cfg.PKI, "etcd/healthcheck-client.crt"), filepath.Join(m.cfg.PKI, "etcd/healthcheck-client.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true}}}
-	defer client.CloseIdleConnections()
-	value := base64.StdEncoding.EncodeToString(make([]byte, 200<<10))
-	for i := range 20 {
-		resp, err := client.Post("https://"+m.ip+":2379/v3/kv/put", "application/json", strings.NewReader(fmt.Sprintf(`{"key":"%s","value":"%s"}`, base64.StdEncoding.EncodeToString([]byte{byte(i)}), value)))
-		if err != nil {
-			t.Fatal(err)
+	post := m.gateway()
+	alarm := func(action, kind string) {
+		if status, text := post("/v3/maintenance/alarm", fmt.Sprintf(`{"action":%q,"memberID":"%d","alarm":%q}`, action, m.l.told.status.Member, kind)); status != http.StatusOK {
+			t.Fatalf("%s of %s: %d %s", action, kind, status, text)
 		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
+	}
+
+	_, text := post("/v3/cluster/member/add", `{"peerURLs":["http://127.0.0.1:1"],"isLearner":true}`)
+	var added struct {
+		Member struct{ ID string } `json:"member"`
+	}
+	if err := json.Unmarshal([]byte(text), &added); err != nil || added.Member.ID == "" {
+		t.Fatalf("add a member: %v, %s", err, text)
+	}
+	m.until("a member is added", func(f health.Finding, cluster map[string]health.Finding) bool {
+		return f.Status == health.OK && len(cluster) == 3 && slices.ContainsFunc(slices.Collect(maps.Values(cluster)), func(f health.Finding) bool { return f.Reason == memberNew })
+	})
+	post("/v3/cluster/member/remove", fmt.Sprintf(`{"ID":%q}`, added.Member.ID))
+	m.until("it is removed", func(_ health.Finding, cluster map[string]health.Finding) bool { return len(cluster) == 2 })
+
+	value := base64.StdEncoding.EncodeToString(make([]byte, 200<<10))
+	key := base64.StdEncoding.EncodeToString([]byte("x"))
+	for range 20 {
+		if status, _ := post("/v3/kv/put", fmt.Sprintf(`{"key":"%s","value":"%s"}`, key, value)); status != http.StatusOK {
 			break
 		}
 	}
 	m.until("full", m.is(health.Failing, etcdNoSpace))
 	_, _, disk := m.see()
 	want(t, disk["size"], health.Failing, nearQuota, "")
+	_, text = post("/v3/kv/range", fmt.Sprintf(`{"key":"%s","keys_only":true}`, key))
+	var at struct {
+		Header struct{ Revision string } `json:"header"`
+	}
+	if err := json.Unmarshal([]byte(text), &at); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if status, text := post("/v3/kv/compaction", fmt.Sprintf(`{"revision":%q,"physical":true}`, at.Header.Revision)); status != http.StatusOK {
+		t.Fatalf("compact: %d %s", status, text)
+	}
+	if status, text := post("/v3/maintenance/defragment", "{}"); status != http.StatusOK {
+		t.Fatalf("defragment: %d %s", status, text)
+	}
+	alarm("DEACTIVATE", "NOSPACE")
+	m.until("room again", m.is(health.OK, nil))
+	_, _, disk = m.see()
+	want(t, disk["size"], health.OK, nil, "")
+
+	alarm("ACTIVATE", "CORRUPT")
+	m.until("corrupt", m.is(health.Failing, etcdCorrupt))
+	alarm("DEACTIVATE", "CORRUPT")
+	m.until("well again", m.is(health.OK, nil))
+
+	// It reads its certificate at each handshake.
+	pair := func(ca *pki) {
+		c, k := ca.issue(t, m.name, "", time.Now().Add(time.Hour), m.ip, "localhost")
+		write(t, filepath.Join(m.cfg.PKI, "etcd/server.crt"), string(c))
+		write(t, filepath.Join(m.cfg.PKI, "etcd/server.key"), string(k))
+	}
+	pair(newPKI(t, filepath.Join(m.dir, "other"), "another"))
+	m.until("a certificate of another CA", m.is(health.Failing, etcdCertificate))
+	pair(m.etcdCA)
+	m.until("the right one", m.is(health.OK, nil))
+}
+
+// gateway asks its API by JSON, with the certificate of kubeadm's health checks.
+func (m *member) gateway() func(path, body string) (status int, text string) {
+	m.t.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(m.cfg.PKI, "etcd/healthcheck-client.crt"), filepath.Join(m.cfg.PKI, "etcd/healthcheck-client.key"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
+	m.t.Cleanup(client.CloseIdleConnections)
+	return func(path, body string) (int, string) {
+		m.t.Helper()
+		resp, err := client.Post("https://"+m.ip+":2379"+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
 }

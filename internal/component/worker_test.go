@@ -43,6 +43,8 @@ func TestKubelet(t *testing.T) {
 		{"stopped", gone, Unit{Name: "kubelet.service", ActiveState: "inactive", FileState: "enabled"}, ok, health.Failing, kubeletStopped, "somebody stopped it"},
 		{"masked", gone, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "masked"}, ok, health.Failing, kubeletStopped, "(masked)"},
 		{"ended just now", Kubelet{Here: true, Address: "127.0.0.1:1", PID: 8, Program: "kubelet"}, Unit{Name: "kubelet.service", ActiveState: "failed", FileState: "enabled"}, ok, health.Failing, kubeletDown, "kubelet.service is failed"},
+		{"elsewhere", Kubelet{Here: true, Address: "192.0.2.1:10248", PID: 7, Program: "kubelet"}, active, ok, health.Failing, kubeletUnreachable, "no interface of this node has the address"},
+		{"well again", running, active, ok, health.OK, nil, "well at"},
 		{"no systemd", gone, Unit{}, ok, health.Failing, kubeletDown, "no kubelet runs"},
 		{"switched off", Kubelet{Here: true, PID: 7, Program: "kubelet"}, active, ok, health.Unknown, unread, "healthzPort: 0"},
 		{"not here", Kubelet{Looked: "no kubelet is installed"}, Unit{}, ok, health.Absent, nil, "no kubelet is installed"},

@@ -21,16 +21,22 @@ import (
 	"time"
 )
 
-// The test's own binary is the lab's kube-apiserver too.
-const apiserverEnv = "NODEAGENT_LAB_APISERVER"
+// The test's own binary is the lab's kube-apiserver too, and what else serves its health: over TLS, or without it.
+const (
+	apiserverEnv = "NODEAGENT_LAB_APISERVER"
+	plainEnv     = "NODEAGENT_LAB_PLAIN"
+	modeEnv      = "NODEAGENT_LAB_PROXY_MODE" // what it answers to /proxyMode
+)
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(apiserverEnv); address != "" {
-		if err := apiserver(address); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for _, env := range []string{apiserverEnv, plainEnv} {
+		if address := os.Getenv(env); address != "" {
+			if err := standIn(address, env == apiserverEnv); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
@@ -63,8 +69,8 @@ func program(t testing.TB, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// apiserver answers as a kube-apiserver does, until stdin ends. Each line of stdin is a status, and how long an answer takes: "200 0s", "500 1500ms".
-func apiserver(address string) error {
+// standIn answers as a kube-apiserver does, until stdin ends. Each line of stdin is a status, and how long an answer takes: "200 0s", "500 1500ms".
+func standIn(address string, overTLS bool) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
@@ -72,15 +78,23 @@ func apiserver(address string) error {
 	var status atomic.Int64
 	var slow atomic.Int64
 	status.Store(http.StatusOK)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(slow.Load()))
 		w.WriteHeader(int(status.Load()))
+		if r.URL.Path == "/proxyMode" {
+			fmt.Fprint(w, os.Getenv(modeEnv))
+			return
+		}
 		fmt.Fprintln(w, "answered by the lab")
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of those who hang up
 	s.Listener.Close()
 	s.Listener = l
-	s.StartTLS()
+	if overTLS {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
 	defer s.Close()
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {

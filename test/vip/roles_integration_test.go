@@ -13,6 +13,7 @@ import (
 
 // TestRoles: what a node is stands in the first line of status, found by what runs: real etcd, HAProxy and keepalived, and a stand-in for the rest.
 func TestRoles(t *testing.T) {
+	t.Parallel() // beside TestLayouts: both wait
 	l := &lab{Lab: vrrplab.New(t, "vo", 1), tempo: fast}
 	n := &node{Node: l.Nodes[0], t: t, lab: l}
 	l.nodes = []*node{n}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -148,6 +149,10 @@ func TestCertificates(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := newNode(t)
+			good := t.TempDir()
+			if err := os.CopyFS(good, os.DirFS(n.root)); err != nil {
+				t.Fatal(err)
+			}
 			tt.break_(n)
 			state, soon, _ := n.judge()
 			if state != tt.state {
@@ -155,6 +160,12 @@ func TestCertificates(t *testing.T) {
 			}
 			if soon != tt.soon {
 				t.Errorf("soon %q, want %q", soon, tt.soon)
+			}
+			if err := errors.Join(os.RemoveAll(n.root), os.CopyFS(n.root, os.DirFS(good))); err != nil {
+				t.Fatal(err)
+			}
+			if state, soon, _ := n.judge(); state+soon != "" {
+				t.Errorf("put right: %q, %q", state, soon)
 			}
 		})
 	}

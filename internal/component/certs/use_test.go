@@ -97,12 +97,19 @@ func TestServed(t *testing.T) {
 	if got := use(n, ports, nil); got != "kube-apiserver unknown/FileUnreadable" {
 		t.Errorf("with no file: %s", got)
 	}
+	n.pair("pki/apiserver", n.leaf("kube-apiserver", year-time.Hour))
+	last := serve(t, n, "pki/apiserver", false)
+	ports[0].Address = last.address
+	if got := use(n, ports, nil); got != "kube-apiserver ok" {
+		t.Errorf("renewed and restarted: %s", got)
+	}
 	if got := use(n, nil, nil); got != " absent" {
 		t.Errorf("with no component: %s", got)
 	}
 	s.close()
 	old.close()
-	if s.log.Len()+old.log.Len() > 0 || s.asked.Load() != 2 {
+	last.close()
+	if s.log.Len()+old.log.Len()+last.log.Len() > 0 || s.asked.Load() != 2 {
 		t.Errorf("asked %d times, and it logged %q", s.asked.Load(), s.log)
 	}
 }
