@@ -87,6 +87,17 @@ func (m *Memory) afresh() {
 	}
 }
 
+// endHold lets a pod go that was kept stopped: what ended since, ended for that, whatever its restartPolicy is. m must be a clone.
+func (m *Memory) endHold() {
+	for n, c := range m.Containers {
+		if !c.LastAt.Before(m.Hold.Since) {
+			c.NotBefore, c.Done = time.Time{}, false
+			m.Containers[n] = c
+		}
+	}
+	m.Hold = nil
+}
+
 // asked finds the pod that a person means.
 func (p *Pods) asked(name string) (*pod, error) {
 	d := p.desired.Load()

@@ -161,6 +161,31 @@ func TestHoldOutlivesTheAgentAndEnds(t *testing.T) {
 	})
 }
 
+// A pod that ends for good by its restartPolicy is started again after a stop as any other, unless it had ended before.
+func TestHoldOfAPodThatIsNotRestarted(t *testing.T) {
+	up(t, nil, func(n *node) {
+		n.put("job.yaml", manifestOf("job", image1, "restartPolicy: Never"))
+		n.rt.Behave("done-node/main", crifake.Behaviour{Exits: true, ExitAfter: time.Second})
+		n.put("done.yaml", manifestOf("done", image1, "restartPolicy: OnFailure"))
+		after(5 * time.Second)
+		first := n.running("job")
+		for _, name := range []string{"job", "done"} {
+			check(n.t, n.pods.StopPod(context.Background(), name, time.Minute))
+		}
+		after(30 * time.Second)
+		if v := n.view("job"); v.Phase != view.PhaseStopped {
+			n.t.Errorf("%+v", v)
+		}
+		after(time.Minute)
+		if c := n.running("job"); c.ID == first.ID {
+			n.t.Error("it was not stopped")
+		}
+		if v := n.view("done"); v.Phase != view.PhaseSucceeded || v.Restarts != 0 {
+			n.t.Errorf("%+v", v)
+		}
+	})
+}
+
 func TestShutdownStopsCriticalPodsLast(t *testing.T) {
 	up(t, nil, func(n *node) {
 		for _, name := range []string{"app", "etcd"} {
