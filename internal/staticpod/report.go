@@ -503,6 +503,8 @@ func noteReason(k folder.Kind) (health.Status, *health.Reason) {
 		return health.OK, conditions.ManifestPartly
 	case folder.Gone:
 		return health.Failing, conditions.ManifestGone
+	case folder.HostPort:
+		return health.Failing, conditions.ManifestHostPort
 	case folder.InsecureSecret:
 		return health.Failing, conditions.ManifestInsecure
 	case folder.FolderMissing:

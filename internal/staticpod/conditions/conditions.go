@@ -50,6 +50,6 @@ var Manifests = &health.Condition{
 	Max:    64,
 	Reasons: []*health.Reason{
 		ManifestInvalid, ManifestRefused, ManifestIgnored, ManifestIgnoredName, ManifestDuplicate, ManifestUnreadable, FolderMissing,
-		ManifestRejected, ManifestNotOne, ManifestTaken, ManifestGone, ManifestWriting, ManifestInsecure, ManifestPartly,
+		ManifestRejected, ManifestNotOne, ManifestTaken, ManifestGone, ManifestWriting, ManifestInsecure, ManifestHostPort, ManifestPartly,
 	},
 }

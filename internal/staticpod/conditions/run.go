@@ -21,6 +21,7 @@ var (
 	ManifestGone     = &health.Reason{Name: "FileGone", Fix: "Put the file back, or stop its pods with `nodeagent pods prune`."}
 	ManifestWriting  = &health.Reason{Name: "BeingWritten", Fix: "Close the file in whatever writes it; see `fuser -v FILE`."}
 	ManifestInsecure = &health.Reason{Name: "InsecureSecret", Fix: "Give the file to root alone: `chown root FILE && chmod 600 FILE`; until then nothing new is taken from it."}
+	ManifestHostPort = &health.Reason{Name: "HostPortTaken", Fix: "Give one of the two pods another hostPort, or in the host's network another containerPort: one of them does not get it."}
 	ManifestPartly   = &health.Reason{Name: "FieldIgnored", Fix: "Remove the named fields, which mean nothing without an API server, or leave them."}
 )
 

@@ -49,6 +49,7 @@ func (d *Desired) assign(prev Kept, next *Kept, booted bool) {
 		}
 	}
 	d.hash(prev, next)
+	d.hostPorts()
 }
 
 // claim makes name the owner of key if nobody is, or if it has the better claim.

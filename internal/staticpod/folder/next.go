@@ -81,6 +81,7 @@ const (
 	FolderReplaced // another folder lies, or is mounted, at the path
 	FolderEmptied  // from several files to none in one read
 	InsecureSecret // a file with a Secret that others may read; it is not taken
+	HostPort       // two pods want one port of the node
 )
 
 // Note is one thing to be said.

@@ -162,6 +162,36 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// A kubelet refuses the second pod that wants a port of the node.
+func TestHostPortThatTwoPodsWant(t *testing.T) {
+	pod := func(name, spec, ports string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + "}\nspec:\n" + spec + "  containers: [{name: a, image: \"a:1\", ports: [" + ports + "]}]\n"
+	}
+	for _, test := range []struct{ name, a, b, want string }{
+		{"the same", pod("a", "", "{containerPort: 1, hostPort: 80}"), pod("b", "", "{containerPort: 2, hostPort: 80}"), "pod default/b wants port 80/TCP of the node, which pod default/a of a wants too"},
+		{"in the host's network", pod("a", "  hostNetwork: true\n", "{containerPort: 80}"), pod("b", "", "{containerPort: 1}, {containerPort: 2, hostPort: 80}"), "pod default/b wants port 80/TCP of the node, which pod default/a of a wants too"},
+		{"every address", pod("a", "", "{containerPort: 1, hostPort: 80, hostIP: 192.0.2.1}"), pod("b", "", "{containerPort: 1, hostPort: 80, hostIP: 0.0.0.0}"), "pod default/b wants port 80/TCP of the node, which pod default/a of a wants too"},
+		{"other addresses", pod("a", "", "{containerPort: 1, hostPort: 80, hostIP: 192.0.2.1}"), pod("b", "", "{containerPort: 1, hostPort: 80, hostIP: 192.0.2.2}"), ""},
+		{"another protocol", pod("a", "", "{containerPort: 1, hostPort: 80}"), pod("b", "", "{containerPort: 1, hostPort: 80, protocol: UDP}"), ""},
+		{"not of the node", pod("a", "", "{containerPort: 80}"), pod("b", "", "{containerPort: 80}"), ""},
+		{"twice in one pod", pod("a", "", "{containerPort: 1, hostPort: 80}, {containerPort: 2, hostPort: 81}"), pod("b", "", ""), ""},
+		{"an init container is done before", pod("a", "  initContainers: [{name: i, image: \"a:1\", ports: [{containerPort: 1, hostPort: 80}]}]\n", ""), pod("b", "", "{containerPort: 1, hostPort: 80}"), ""},
+		{"a sidecar is not", pod("a", "  initContainers: [{name: i, image: \"a:1\", restartPolicy: Always, ports: [{containerPort: 1, hostPort: 80}]}]\n", ""), pod("b", "", "{containerPort: 1, hostPort: 80}"), "pod default/b wants port 80/TCP of the node, which pod default/a of a wants too"},
+	} {
+		_, d := Next(Kept{}, Listing{Path: "/m", Identity: Identity{1, 1}, Files: files("a", test.a, "b", test.b)}, Options{Boot: "1", Parse: realParse, Now: noon})
+		got := ""
+		for _, n := range d.Notes {
+			got += n.Message
+			if n.Kind != HostPort || n.File != "b" {
+				t.Errorf("%s: %+v", test.name, n)
+			}
+		}
+		if got != test.want || len(d.Pods) != 2 {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 func objectsOf(d Desired) string {
 	var out []string
 	for k, o := range d.Objects {
