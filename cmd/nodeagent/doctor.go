@@ -86,6 +86,18 @@ func doctorText(r doctor.Report, why string, width int, p painter) string {
 	default:
 		line(toneOf(r.Status), "", view.OneLine(r.Node)+": OK: nothing is missing")
 	}
+	waits := func() {
+		if d := r.Deadlock; d != nil {
+			b.WriteString("\n")
+			line(toneBad, "", "DEADLOCK: "+d.Name+" ("+d.Issue+")")
+			line("", "  ", d.Message)
+			line("", "  -> ", view.OneLine(d.Fix))
+		}
+	}
+	caught := r.First == "kubelet" // what is to be done about kubelet itself comes after it
+	if caught {
+		waits()
+	}
 	if lead != nil {
 		b.WriteString("\n")
 		line(toneOf(lead.Status), "  ", causeName(*lead))
@@ -97,11 +109,8 @@ func doctorText(r doctor.Report, why string, width int, p painter) string {
 		}
 		line("", "  -> ", "Then run `nodeagent doctor` again: the next thing may show.")
 	}
-	if d := r.Deadlock; d != nil {
-		b.WriteString("\n")
-		line(toneBad, "", "DEADLOCK: "+d.Name+" ("+d.Issue+")")
-		line("", "  ", d.Message)
-		line("", "  -> ", view.OneLine(d.Fix))
+	if !caught {
+		waits()
 	}
 	b.WriteString("\n")
 	for _, s := range r.Steps {

@@ -57,8 +57,17 @@ func unsynced() view.Status {
 	return s
 }
 
+// stopped is a node whose kubelet would be caught as soon as somebody starts it.
+func stopped() view.Status {
+	s := deadlocked()
+	s.Conditions[6].Subjects[0].Reason = "KubeletDeadlock"
+	s.Conditions = append(s.Conditions, view.Condition{Name: "Kubelet", Impact: "critical", Subjects: []view.Subject{
+		{Status: "failing", Reason: "Stopped", Message: "kubelet.service is inactive (enabled): somebody stopped it", Fix: "`systemctl start kubelet` if that is over."}}})
+	return s
+}
+
 func TestDoctorText(t *testing.T) {
-	for name, s := range map[string]view.Status{"doctor": dark(), "doctor-deadlock": deadlocked(), "doctor-behind": behind(), "doctor-unsynced": unsynced(), "doctor-well": {Node: "w1", Conditions: dark().Conditions[:1]}} {
+	for name, s := range map[string]view.Status{"doctor": dark(), "doctor-deadlock": deadlocked(), "doctor-behind": behind(), "doctor-unsynced": unsynced(), "doctor-stopped": stopped(), "doctor-well": {Node: "w1", Conditions: dark().Conditions[:1]}} {
 		text := doctorText(doctor.Examine(s), "no daemon is running (/run/nodeagent/nodeagent.sock): looked once by myself", 80, painter{})
 		golden(t, name, text)
 		for l := range strings.Lines(text) {

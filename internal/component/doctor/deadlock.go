@@ -20,16 +20,25 @@ type Deadlock struct {
 
 // letGo ends the first of them, whatever is behind the balancer.
 const letGo = "`systemctl stop haproxy` for a minute (where it is a pod: `crictl stopp ID` of it): the connections are then refused, kubelet goes on without its " +
-	"apiserver and starts etcd and the apiserver (`crictl ps` shows them); then `systemctl start haproxy`. " +
-	"For good, let kubelet.conf name this node's own apiserver (server: https://127.0.0.1:6443 or the node's address)."
+	"apiserver and starts etcd and the apiserver (`crictl ps` shows them); then `systemctl start haproxy`. " + forGood
+
+const forGood = "For good, let kubelet.conf name this node's own apiserver (server: https://127.0.0.1:6443 or the node's address)."
 
 // deadlock finds one in the conditions.
 func deadlock(s view.Status) *Deadlock {
-	if fails(s, "RuntimeResponsive") || fails(s, "Kubelet") { // then that is why no pod starts
+	if fails(s, "RuntimeResponsive") { // then that is why no pod starts
 		return nil
 	}
 	away := fails(s, "APIServer")
 	switch {
+	case fails(s, "Kubelet") && says(s, "HAProxy", "KubeletDeadlock"):
+		return &Deadlock{
+			Name: "balancer and kubelet, once it starts", Issue: "kubernetes#99602",
+			Message: "Kubelet reaches its apiserver only through a balancer that has no live one behind it: started now, it waits for ever and starts no static pod.",
+			Fix:     "`systemctl stop haproxy` before you start kubelet; once `crictl ps` shows etcd and the apiserver, `systemctl start haproxy`. " + forGood,
+		}
+	case fails(s, "Kubelet"): // then that is why no pod starts
+		return nil
 	case away && notStarted(s) && (says(s, "HAProxy", "KubeletDeadlock") || says(s, "HAProxy", "NoLiveBackend")):
 		return &Deadlock{
 			Name: "balancer and kubelet", Issue: "kubernetes#99602", step: stepKubelet,

@@ -95,6 +95,8 @@ func TestDeadlocks(t *testing.T) {
 		{"behind one that is down", []string{"blind", "RuntimeResponsive ok", "HAProxy failing/Down", "StaticPods/kube-system/etcd failing/NotStarted", "Etcd failing/Down", "APIServer failing/Down"}, "", "etcd"},
 		{"behind one that does not tell, with pods that started", []string{"blind", "RuntimeResponsive ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/CrashLooping", "APIServer failing/Down"}, "", "etcd"},
 		{"behind one that does not tell, with an apiserver", []string{"blind", "RuntimeResponsive ok", "HAProxy ok", "StaticPods/kube-system/etcd failing/NotStarted", "APIServer ok"}, "", "etcd"},
+		{"before kubelet is started again", []string{"RuntimeResponsive ok", "Kubelet failing/Stopped", pods + "Missing", "APIServer failing/Down", "HAProxy failing/KubeletDeadlock"}, "kubernetes#99602", "kubelet"},
+		{"none where a dead kubelet has a live apiserver", []string{"RuntimeResponsive ok", "Kubelet failing/Down", pods + "Missing", "APIServer failing/Down", "HAProxy ok"}, "", "kubelet"},
 		{"only at kubelet's next restart", []string{"RuntimeResponsive ok", "Etcd failing/NoLeader", "APIServer failing/NotReady", "HAProxy failing/KubeletDeadlock"}, "kubernetes#99602", "etcd"},
 		{"none where the pods have started", []string{"Etcd failing/Down", "APIServer failing/Down", "HAProxy failing/NoLiveBackend"}, "", "etcd"},
 		{"none where the runtime can't start them", []string{"RuntimeResponsive failing/Hung", "APIServer failing/Down", pods + "NotStarted", "HAProxy failing/NoLiveBackend"}, "", "runtime"},
