@@ -192,7 +192,7 @@ func (a *agent) wireRun(c config.Config, facts *facts) error {
 	p, err := staticpod.New(staticpod.Deps{
 		Config: func() staticpod.Config { return runConfig(a.config(), a.nodeName) },
 		CRI:    a.runtime.CRI(), Images: a.runtime.Images(), Store: a.folder, Board: a.board, Record: a.ring.Append, Log: a.logOf(partPods), Boot: a.boot,
-		MayStart: gate.MayStart, Cgroups: cgroups,
+		MayStart: gate.MayStart, Cgroups: cgroups, SharesPIDs: a.runtime.SharesPIDs,
 	})
 	if err != nil {
 		return err

@@ -204,3 +204,24 @@ func TestCanaryDue(t *testing.T) {
 		}
 	}
 }
+
+// The pids of a runtime that is not there, or not seen from here, are nobody's.
+func TestSharesPIDs(t *testing.T) {
+	fake := crifake.New(crifake.Options{})
+	r := start(t, Config{Endpoint: fake.Serve(t)}, Hooks{})
+	r.awaitWell()
+	if !r.SharesPIDs() {
+		t.Error("a runtime of this very process is of another PID namespace")
+	}
+	c := r.link.now.Load()
+	for _, d := range []*dialed{nil, {peer: 0}, {peer: maxPID + 1}} {
+		c.dialed.Store(d)
+		if r.SharesPIDs() {
+			t.Errorf("%+v shares this process' PID namespace", d)
+		}
+	}
+	r.Close()
+	if r.SharesPIDs() {
+		t.Error("no runtime shares this process' PID namespace")
+	}
+}

@@ -3,6 +3,8 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"os"
+	"path/filepath"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -120,6 +122,22 @@ func (r *Runtime) Dial() error { return r.link.set(r.config().detect().Endpoint)
 
 // Up reports whether the connection stands. A hung runtime may keep it standing: see RuntimeResponsive.
 func (r *Runtime) Up() bool { return r.link.up() }
+
+// SharesPIDs reports whether whoever listens on the socket is in this process' PID namespace, so that the pids it tells are the same processes
+// here. What can't be known is no.
+func (r *Runtime) SharesPIDs() bool {
+	c := r.link.now.Load()
+	if c == nil {
+		return false
+	}
+	d := c.dialed.Load()
+	if d == nil || d.peer <= 0 { // the kernel tells 0 of a process that is not seen from here (unix(7), SO_PEERCRED)
+		return false
+	}
+	ours, err1 := os.Readlink(filepath.Join(procfs, "self/ns/pid"))
+	its, err2 := os.Readlink(procPath(d.peer, "ns/pid"))
+	return err1 == nil && err2 == nil && ours == its
+}
 
 // Wake looks as soon as may be, for a reload.
 func (r *Runtime) Wake() {

@@ -46,6 +46,9 @@ type Deps struct {
 	Cgroups *cgroup.Tree
 	// MayStart tells whether the agent may run pods on this node now, and if not, why. It must not block.
 	MayStart func() (ok bool, why string)
+	// SharesPIDs tells whether a pid that the runtime gives is the same process here. Where it is not, a process that is not found proves nothing,
+	// and the ends of containers are the runtime's to tell. nil: it is. It must not block.
+	SharesPIDs func() bool
 }
 
 // Pods runs the pods of a folder.

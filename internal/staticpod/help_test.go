@@ -46,6 +46,8 @@ type node struct {
 	store     *state.Folder
 	boot      string
 	shut      atomic.Bool // the gate
+	foreign   atomic.Bool // the runtime is of another PID namespace
+	watched   atomic.Int32
 
 	mu     sync.Mutex
 	events []event.Event
@@ -115,11 +117,12 @@ func (n *node) start(watching bool) {
 				n.events = append(n.events, e)
 			}
 		},
-		MayStart: func() (bool, string) { return !n.shut.Load(), "a kubelet is here" },
+		MayStart:   func() (bool, string) { return !n.shut.Load(), "a kubelet is here" },
+		SharesPIDs: func() bool { return !n.foreign.Load() },
 	})
 	check(n.t, err)
 	p.exits.close()
-	p.exits = &noPidfds{ready: make(chan struct{})}
+	p.exits = &noPidfds{ready: make(chan struct{}), watched: &n.watched}
 	if !watching {
 		p.source.newWatcher = func() (*fsnotify.Watcher, error) { return nil, errors.New("no events in a bubble") }
 	}
@@ -135,8 +138,9 @@ func (n *node) start(watching bool) {
 
 // noPidfds stands in for exits: the fake runtime's processes have no pidfds, and OnExit tells what they would.
 type noPidfds struct {
-	ready chan struct{}
-	once  sync.Once
+	watched *atomic.Int32 // how many processes were to be watched
+	ready   chan struct{}
+	once    sync.Once
 }
 
 func (e *noPidfds) Run(ctx context.Context) error {
@@ -148,7 +152,7 @@ func (e *noPidfds) Ready() <-chan struct{}       { return e.ready }
 func (e *noPidfds) Beat() time.Time              { return time.Now() }
 func (e *noPidfds) Bound() time.Duration         { return time.Minute }
 func (e *noPidfds) String() string               { return "no pidfds" }
-func (e *noPidfds) watch(string, int, time.Time) {}
+func (e *noPidfds) watch(string, int, time.Time) { e.watched.Add(1) }
 func (e *noPidfds) close()                       {}
 
 // mortal is a store of a process that can be killed: it writes nothing any more then.

@@ -2,7 +2,6 @@ package staticpod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -73,7 +72,7 @@ func (p *Pods) finished(o opContext, a Action, err error, took time.Duration) {
 		f.Error, f.NotBefore = clip(err.Error()), time.Now().Add(opBackoff.Jittered(f.Count-1))
 		x.failures[a.Slot] = f
 	}
-	if a.Stale && (errors.Is(err, errStillRunning) || isInDoubt(err)) {
+	if a.Stale && err != nil { // whatever it says: nothing was left to stop
 		x.lost[a.ID] = true // unless the runtime calls it exited by now
 	}
 	if isNoImage(err) {

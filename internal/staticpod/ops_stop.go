@@ -17,13 +17,17 @@ import (
 	"nodeagent/internal/staticpod/volume"
 )
 
+// stalePatience is how long, beyond its grace, a runtime may take over the stop of a container whose process is gone. containerd 1.6, whose shim
+// has missed the end, waits for it until the call's deadline.
+const stalePatience = 3 * time.Second
+
 // stopContainer runs preStop, whose time comes out of the grace, then has the runtime stop the container. The agent's end cuts it
 // short; what is left of the grace is on disk and taken up by the next one.
 func (p *Pods) stopContainer(o opContext, a Action) error {
 	by := time.Now().Add(a.Grace)
 	patience := 30 * time.Second
 	if a.Stale { // nothing has to end: the runtime agrees at once, or not at all
-		patience = 10 * time.Second
+		patience = stalePatience
 	}
 	ctx, cancel := context.WithDeadline(p.opsCtx, by.Add(patience))
 	defer cancel()

@@ -245,7 +245,7 @@ func (p *planner) container(c *corev1.Container, role Role, have group) {
 		return
 	case newest != nil && newest.Gone:
 		if !restarts || !p.ahead(*newest, have) {
-			p.stale(slot, *newest)
+			p.stale(slot, *newest, p.patience(c.Name))
 			return
 		}
 	case newest != nil && newest.State == StateUnknown:
@@ -343,7 +343,7 @@ func (p *planner) older(c, newest Container, m ContainerMemory) {
 	slot := Slot{Kind: "dead", Name: c.ID}
 	switch {
 	case c.Gone:
-		p.stale(slot, c)
+		p.stale(slot, c, p.patience(c.Name))
 	case c.State == Running: // two of one name: the newer one stands
 		p.stop(slot, c)
 	case c.ID != m.LastID && (newest.State == Running && !newest.Gone || newest.State == Exited && (m.Done || m.NotBefore.After(p.now))):

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // minGrace is kubelet's floor of a stop's grace (pkg/kubelet/kuberuntime/kuberuntime_container.go).
@@ -79,8 +81,8 @@ func (p *planner) stopAll(sandboxes []Sandbox, containers []Container) bool {
 			p.act(Action{Slot: slot, Verb: RemoveContainer, ID: c.ID, Name: c.Name, Attempt: c.Attempt})
 		case c.State == Exited: // an op of it is on its way
 		case c.Role == Sidecar && !begun && (others || c.Order < last):
-		case c.Gone:
-			p.stale(slot, c)
+		case c.Gone: // it ends for good: how it ended decides nothing any more
+			p.stale(slot, c, staleSoon)
 		default:
 			p.stopWith(slot, c, true)
 		}
@@ -102,14 +104,28 @@ func (p *planner) alive(c Container, sandboxes []Sandbox) bool {
 	return false
 }
 
-// staleAfter is how long a runtime may go on calling a container running whose process is seen to have ended. A shim that was lost
-// leaves such a container for ever (containerd#12600, containerd#5708).
-const staleAfter = 10 * time.Second
+// A runtime may go on for so long calling a container running whose process is seen to have ended. A shim that was lost leaves such a container
+// for ever (containerd#12600, containerd#5708), and so does containerd 1.6 where the container ends in the moment in which it is started.
+// A runtime on a busy node is merely slow: where the exit code decides what comes next it is worth waiting for, or a job that did its work is run
+// once more.
+const (
+	staleAfter = 10 * time.Second
+	staleSoon  = 3 * time.Second // where the exit code decides nothing
+)
+
+// patience with the runtime over the end of one container of a pod that is wanted.
+func (p *planner) patience(name string) time.Duration {
+	spec := &p.s.Want.Pod.Spec.Spec
+	if restartPolicy(spec, name) == corev1.RestartPolicyAlways && !sharesProcesses(spec) { // what may live on is the runtime's to end, once it notices
+		return staleSoon
+	}
+	return staleAfter
+}
 
 // stale waits for the runtime to agree that a container ended, and in the end has it stopped, which settles it: where the runtime then still
 // calls it running, it is taken for exited (Container.deem).
-func (p *planner) stale(slot Slot, c Container) {
-	if due := c.GoneAt.Add(staleAfter); due.After(p.now) {
+func (p *planner) stale(slot Slot, c Container, patience time.Duration) {
+	if due := c.GoneAt.Add(patience); due.After(p.now) {
 		p.at(due)
 		return
 	}

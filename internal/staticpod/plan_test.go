@@ -266,14 +266,29 @@ func TestPlan(t *testing.T) {
 		}, "", 6 * time.Second},
 		{"it crashed before", func(s *State) {
 			up(s)
-			s.Containers[0] = gone(s.Containers[0], 4*time.Second)
+			s.Containers[0] = gone(s.Containers[0], 2*time.Second)
 			s.Memory.Containers["main"] = ContainerMemory{Next: 1, Level: 1}
-		}, "", 6 * time.Second},
+		}, "", time.Second},
+		{"it crashed before, and the runtime does not notice", func(s *State) {
+			up(s)
+			s.Containers[0] = gone(s.Containers[0], staleSoon)
+			s.Memory.Containers["main"] = ContainerMemory{Next: 1, Level: 1}
+		}, "stop container c0 main 2s", 0},
 		{"an older death is not recorded yet", func(s *State) {
 			up(s)
 			s.Containers = []Container{gone(container("c1", "main", "s0", 1, Running), time.Second), gone(container("c0", "main", "s0", 0, Running), 2*time.Second)}
 			s.Memory.Containers["main"] = ContainerMemory{Next: 2}
-		}, "", 8 * time.Second},
+		}, "", time.Second},
+		{"it is to go, and its end is waited for a moment", func(s *State) {
+			up(s)
+			s.Want = nil
+			s.Containers[0] = gone(s.Containers[0], 2*time.Second)
+		}, "", time.Second},
+		{"it is to go, and the runtime does not notice its end", func(s *State) {
+			up(s)
+			s.Want = nil
+			s.Containers[0] = gone(s.Containers[0], staleSoon)
+		}, "stop container c0 main 2s", 0},
 		{"it never notices", func(s *State) {
 			up(s)
 			s.Want = wantedOf(policy(corev1.RestartPolicyOnFailure), "main")

@@ -227,9 +227,11 @@ func (p *Pods) detail(ctx context.Context, x *pod, c *Container) error {
 		p.mu.Lock()
 		x.statuses[c.ID] = known
 		p.mu.Unlock()
-		if known.State == Running && known.PID > 0 {
+		if known.State == Running && known.PID > 0 && (p.d.SharesPIDs == nil || p.d.SharesPIDs()) {
 			p.exits.watch(c.ID, known.PID, known.Started)
 			p.watchOOM(c.ID, known.PID)
+		}
+		if known.State == Running && known.PID > 0 {
 			p.logs.link(x, known)
 		}
 	}

@@ -103,7 +103,7 @@ func (m *many) run() {
 	})
 	check(m.t, err)
 	p.exits.close()
-	p.exits = &noPidfds{ready: make(chan struct{})}
+	p.exits = &noPidfds{ready: make(chan struct{}), watched: new(atomic.Int32)}
 	p.source.newWatcher = func() (*fsnotify.Watcher, error) { return nil, errors.New("no events here") }
 	forget := m.rt.OnExit(func(id string, _ int) { p.exited(id) })
 	ctx, cancel := context.WithCancel(context.Background())
