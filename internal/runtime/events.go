@@ -25,7 +25,7 @@ type events struct {
 	timeout func() time.Duration
 	log     *zap.Logger
 
-	name  atomic.Pointer[string] // the runtime's; nil: not told yet
+	name  atomic.Pointer[named] // nil: not told yet
 	named chan struct{}
 	ready chan struct{}
 	once  sync.Once
@@ -45,9 +45,16 @@ func newEvents(l *link, hooks Hooks, timeout func() time.Duration, tell func(), 
 	return &events{link: l, tell: tell, hooks: hooks, timeout: timeout, log: log, named: make(chan struct{}, 1), ready: make(chan struct{})}
 }
 
+// named is the name that a runtime gave itself over one connection: who answers on the next one may be another.
+type named struct {
+	name string
+	of   *connection
+}
+
 // know tells the runtime's name, which decides how events are had.
-func (e *events) know(name string) {
-	if was := e.name.Swap(&name); was != nil && *was == name {
+func (e *events) know(name string, c *connection) {
+	now := named{name, c}
+	if was := e.name.Swap(&now); was != nil && *was == now {
 		return
 	}
 	select {
@@ -64,20 +71,20 @@ type stream interface {
 // Run subscribes whenever there is a connection, until ctx ends.
 func (e *events) Run(ctx context.Context) error {
 	e.once.Do(func() { close(e.ready) })
-	var of *connection // the connection of the last subscription
-	var gen uint64     // which of its lives
+	var of named   // who the last subscription was to
+	var gen uint64 // which of its lives
 	native, relist, level := true, true, 0
 	for {
 		c, changed := e.link.current()
 		name := e.name.Load()
-		if c == nil || !c.up.Load() || name == nil {
+		if c == nil || !c.up.Load() || name == nil || name.of != c {
 			if !e.wait(ctx, changed, nil) {
 				return ctx.Err()
 			}
 			continue
 		}
-		if g := c.lives.Load(); c != of || g != gen { // another connection, or the same one come back: all the past is void
-			of, gen, native, relist, level = c, g, *name == "containerd", true, 0
+		if g := c.lives.Load(); *name != of || g != gen { // another connection or runtime, or the same one come back: all the past is void
+			of, gen, native, relist, level = *name, g, name.name == "containerd", true, 0
 		}
 		began := time.Now()
 		got, err := e.listen(ctx, c, native, &relist)

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	eventsapi "github.com/containerd/containerd/api/services/events/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -138,6 +141,47 @@ func TestEventsComeWithoutOne(t *testing.T) {
 	if n := telling.Count("GetContainerEvents"); n != 1 {
 		t.Errorf("asked for events %d times", n)
 	}
+}
+
+// containerd in the place of CRI-O is asked for containerd's events: CRI's are one queue there that its readers share.
+func TestEventsOfTheNewRuntime(t *testing.T) {
+	before := crifake.New(crifake.Options{Personality: crifake.CRIO(), PodEvents: true})
+	socket := filepath.Join(t.TempDir(), "s")
+	swap(t, socket, before)
+	r := start(t, Config{Endpoint: socket, DetailFrequency: 50 * time.Millisecond}, Hooks{})
+	r.awaitOf(RuntimeWatch, "events", "ok")
+	eventually(t, "a subscription", func() bool { return before.InFlight("GetContainerEvents") == 1 })
+	after := crifake.New(crifake.Options{Personality: crifake.Containerd17()})
+	native := nativeEvents{subscribed: make(chan struct{}, 10)}
+	server := grpc.NewServer()
+	cri.RegisterRuntimeServiceServer(server, after)
+	cri.RegisterImageServiceServer(server, after)
+	eventsapi.RegisterEventsServer(server, native)
+	l, err := net.Listen("unix", socket+".after")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Stop)
+	if err := os.Rename(socket+".after", socket); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, native.subscribed, "subscription")
+	if n := after.Count("GetContainerEvents"); n != 0 {
+		t.Errorf("CRI's events were asked for %d times", n)
+	}
+}
+
+// nativeEvents are containerd's own, of which there are none.
+type nativeEvents struct {
+	eventsapi.UnimplementedEventsServer
+	subscribed chan struct{}
+}
+
+func (e nativeEvents) Subscribe(_ *eventsapi.SubscribeRequest, s eventsapi.Events_SubscribeServer) error {
+	e.subscribed <- struct{}{}
+	<-s.Context().Done()
+	return s.Context().Err()
 }
 
 // A balancer from which the runtime was taken away has none, as one that never had: its agent need not be restarted to see so.

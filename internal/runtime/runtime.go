@@ -158,9 +158,10 @@ func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 	defer cancel()
 	r.cut.Store(&cancel) // before set: a socket that is replaced from here on is either seen by it or cuts the look
 	defer r.cut.Store(nil)
+	var c *connection
 	if err := r.link.set(s.Where.Endpoint); err != nil {
 		s.Version.Err, s.Status.Err = err, err
-	} else if c := r.link.now.Load(); c != nil {
+	} else if c = r.link.now.Load(); c != nil {
 		c.look(lookCtx, &s)
 		if lookCtx.Err() != nil { // the agent stops, or a wake waits: what was seen is of the past
 			return time.Now().Add(retry), nil
@@ -174,7 +175,7 @@ func (r *Runtime) pass(ctx context.Context) (next time.Time, err error) {
 	r.show(s)
 	r.found(looks[0].Findings[0])
 	if s.Version.Err == nil && s.Version.Resp != nil {
-		r.events.know(s.Version.Resp.GetRuntimeName())
+		r.events.know(s.Version.Resp.GetRuntimeName(), c)
 	}
 	pause := cfg.CheckFrequency
 	if s := looks[0].Findings[0].Status; s != health.OK && s != health.Absent {
