@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -44,6 +45,7 @@ type agent struct {
 	log    string
 	client *client.Client
 	cmd    *exec.Cmd
+	within []string // a command that runs it; empty: none
 }
 
 // newAgent writes the configuration; start starts it. Everything lies below dir.
@@ -102,7 +104,8 @@ func (a *agent) start() {
 		a.t.Fatal(err)
 	}
 	defer out.Close()
-	a.cmd = exec.Command(path, "run", "--config", a.config)
+	args := append(slices.Clone(a.within), path, "run", "--config", a.config)
+	a.cmd = exec.Command(args[0], args[1:]...)
 	a.cmd.Stdout, a.cmd.Stderr = out, out
 	if err := a.cmd.Start(); err != nil {
 		a.t.Fatal(err)

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"nodeagent/internal/lab"
+	"nodeagent/internal/procs"
+	"nodeagent/internal/view"
 )
 
 // moments after the begin of an operation at which containerd is killed, and whether the daemon is killed with it. A sandbox takes it
@@ -31,6 +35,10 @@ func TestContainerdKilled(t *testing.T) {
 		s.agent.start()
 		s.put("a.yaml", s.pod("anchor", "beside", ""))
 		anchor := s.running("anchor", anyOne)
+		for i, both := range []bool{false, true} {
+			s.killedPulling(fmt.Sprintf("p%d", i), fmt.Sprintf("%s-pull-%d", filepath.Base(r.cgroup), i), both)
+			s.same("anchor", anchor, func() {})
+		}
 		for i, m := range moments {
 			name := fmt.Sprintf("k%d", i)
 			mark := func(n int) string { return fmt.Sprintf("%s-%d-%d", filepath.Base(r.cgroup), i, n) }
@@ -131,7 +139,55 @@ func TestStateNotKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.up()
-		s.running("web", func(n lab.Seen) bool { return n.ID != c.ID })
+		c = s.running("web", func(n lab.Seen) bool { return n.ID != c.ID })
 		s.onlyOne("web", mark)
+		s.endIsLost("web", mark, c)
+		s.ofAnotherNamespace(mark)
 	})
+}
+
+// ofAnotherNamespace puts the daemon into a PID namespace of its own, as a container without hostPID is, and has it start a pod. Of the one that
+// runs, and never crashed, it does not find the process, and leaves it alone.
+func (s *stage) ofAnotherNamespace(mark string) {
+	s.t.Helper()
+	s.put("still.yaml", s.pod("still", mark+"-still", ""))
+	before := s.running("still", anyOne)
+	s.agent.kill()
+	s.agent.within = []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child"}
+	s.agent.start()
+	s.put("other.yaml", s.pod("other", mark+"-other", ""))
+	s.running("other", anyOne)
+	s.onlyOne("other", mark+"-other")
+	s.same("still", before, func() {})
+	s.onlyOne("still", mark+"-still")
+}
+
+// endIsLost stops a container's shim and kills the container: containerd goes on calling it running, and lets the stop of it hang. Its pod has
+// crashed before, so that nothing gets ahead of the runtime. It is taken for exited, and once the shim goes on the pod runs once.
+func (s *stage) endIsLost(pod, mark string, c lab.Seen) {
+	s.t.Helper()
+	s.kill(c)
+	c = s.running(pod, func(n lab.Seen) bool { return n.ID != c.ID })
+	stat, err := procs.ReadStat("/proc", c.PID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := syscall.Kill(stat.Parent, syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	goOn := func() { _ = syscall.Kill(stat.Parent, syscall.SIGCONT) }
+	s.t.Cleanup(goOn)
+	s.kill(c)
+	began := time.Now()
+	s.agent.await("the end of a container that containerd calls running", func(v view.Status) bool {
+		return slices.ContainsFunc(v.Pods, func(p view.Pod) bool {
+			return p.Name == pod && slices.ContainsFunc(p.Containers, func(x view.Container) bool {
+				return x.LastExit != nil && x.LastExit.Reason == "ContainerStatusUnknown"
+			})
+		})
+	})
+	s.t.Logf("taken for exited after %v", time.Since(began))
+	goOn()
+	s.running(pod, func(n lab.Seen) bool { return n.ID != c.ID })
+	s.onlyOne(pod, mark)
 }

@@ -25,8 +25,8 @@ func everyContainerd(t *testing.T, play func(t *testing.T, r rig)) {
 		}
 		t.Run(name, func(t *testing.T) {
 			l := labtest.Start(t, lab.Options{Containerd: d, Handlers: []string{"runc"}})
-			image := "behaviour.invalid/workload:1"
-			if err := l.Import(t.Context(), l.WorkloadImage(image, "sleep")); err != nil {
+			image := l.WorkloadImage("behaviour.invalid/workload:1", "sleep")
+			if err := l.Import(t.Context(), image); err != nil {
 				t.Fatal(err)
 			}
 			must := func(f func() error) func() {
@@ -37,7 +37,7 @@ func everyContainerd(t *testing.T, play func(t *testing.T, r rig)) {
 				}
 			}
 			play(t, rig{
-				socket: l.Socket(), image: image, cgroup: l.CgroupParent(), resync: "1m",
+				socket: l.Socket(), image: image.Name, workload: image.Files["/nodeagent"], cgroup: l.CgroupParent(), resync: "1m",
 				hook: "      lifecycle: {preStop: {exec: {command: [/nodeagent, workload, exec-sleep, 3s]}}}\n",
 				down: must(l.Kill), up: must(func() error { return l.Start(t.Context()) }),
 				hang: must(l.Pause), resume: must(l.Resume),

@@ -17,15 +17,16 @@ import (
 
 // rig is a runtime the script is played over.
 type rig struct {
-	socket string
-	image  string // of the workload: runs until SIGTERM
-	cgroup string
-	resync string // where the runtime tells of nothing, only the resync puts it right
-	hook   string // YAML of a preStop of three seconds
-	down   func() // the runtime's daemon dies, containers live on
-	up     func()
-	hang   func() // it stops answering
-	resume func()
+	socket   string
+	image    string // of the workload: runs until SIGTERM
+	workload string // its program on this host; empty: none
+	cgroup   string
+	resync   string // where the runtime tells of nothing, only the resync puts it right
+	hook     string // YAML of a preStop of three seconds
+	down     func() // the runtime's daemon dies, containers live on
+	up       func()
+	hang     func() // it stops answering
+	resume   func()
 }
 
 // script is what run mode promises.
