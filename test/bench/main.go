@@ -73,6 +73,13 @@ type options struct {
 }
 
 func main() {
+	if q := os.Getenv(askVariable); q != "" { // a script of besideScripts
+		if err := askOnce(q, os.Getenv(socketVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	only := flag.String("only", "", "suites to run, separated by commas; empty: all")
 	out := flag.String("out", "", "file to write the figures to as JSON")
 	o := options{}

@@ -16,7 +16,7 @@ import (
 )
 
 // runtimes measures, at default settings, how soon a runtime that hangs or died is reported and one that is well again is believed, and what
-// the agent's checks cost it: over the machine's containerd and each one whose path is in NODEAGENT_TEST_CONTAINERDS. A figure above its limit
+// the agent's checks cost it, beside what check scripts do: over the machine's containerd and each one whose path is in NODEAGENT_TEST_CONTAINERDS. A figure above its limit
 // is an error.
 func runtimes(ctx context.Context, o options) (out []Figure, err error) {
 	for _, binary := range append([]string{"containerd"}, filepath.SplitList(os.Getenv("NODEAGENT_TEST_CONTAINERDS"))...) {
@@ -118,7 +118,11 @@ func oneRuntime(ctx context.Context, o options) (out []Figure, err error) {
 	}
 	add(Figure{Name: "checks-10-pods-cpu-added", Value: with.containerd - without.containerd, Unit: "%", N: 1, Limit: 0.2})
 	add(Figure{Name: "checks-10-pods-cpu-without", Value: without.containerd, Unit: "%", N: 1})
-	return out, nil
+	beside, err := r.besideScripts(ctx, with, without, o.idle/2)
+	for _, f := range beside {
+		add(f)
+	}
+	return out, err
 }
 
 // responsive waits until the agent says so of the runtime.
