@@ -191,6 +191,10 @@ func (k key) value() (span, bool) {
 	if at >= len(s) {
 		return span{}, false
 	}
+	if to, ok := k.enclosed(); ok && to > at {
+		return span{at, to}, true
+	}
+	_, first := k.column()
 	switch c := s[at]; {
 	case c == '\n' || c == '\r':
 		return k.below(at)
@@ -202,6 +206,12 @@ func (k key) value() (span, bool) {
 			}
 			return span{at, end}, true
 		}
+	case s[k.sep] == '=' && (strings.HasPrefix(s[at:], `"""`) || strings.HasPrefix(s[at:], "'''")): // TOML's of several lines
+		if n := strings.Index(s[at+3:], s[at:at+3]); n >= 0 {
+			return span{at, at + n + 6}, true
+		}
+		return span{at, len(s)}, true
+	case c == '\\' && first && !k.quoted: // of YAML without quotes
 	case c == '"' || c == '\'' || c == '\\':
 		if to, ok := quotedEnd(s, at); ok {
 			return span{at, to}, true
@@ -223,6 +233,25 @@ func (k key) value() (span, bool) {
 		return span{at, eol(s, at)}, true
 	}
 	return k.plain(at)
+}
+
+// enclosed is where the quotes end that the name begins with, as "NAME=VALUE".
+func (k key) enclosed() (int, bool) {
+	if k.quoted || k.start == 0 || k.s[k.start-1] != '"' && k.s[k.start-1] != '\'' {
+		return 0, false
+	}
+	open := k.start - 1
+	for open > 0 && k.s[open-1] == '\\' {
+		open--
+	}
+	to, ok := quotedEnd(k.s, open)
+	if !ok {
+		return 0, false
+	}
+	if k.s[to-1] == k.s[k.start-1] { // else something around it ended
+		to -= k.start - open
+	}
+	return to, true
 }
 
 // isBlock tells of the | or > of YAML, with nothing but a remark behind it in its line.

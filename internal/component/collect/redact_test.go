@@ -88,6 +88,13 @@ func TestShapesOfSecrets(t *testing.T) {
 		{"token=hun,ter2 user=ops", "token=[redacted]"}, // the first of a line: of an environment it is all of it
 		{"level=info token=hunter2,hunter2 user=ops", "level=info token=[redacted] user=ops"},
 		{"GET /v1?token=hunter2&watch=true", "GET /v1?token=[redacted]&watch=true"},
+		{`Environment="DB_PASSWORD=correct hunter2" A=b`, `Environment="DB_PASSWORD=[redacted]" A=b`},
+		{`{"Env":["DB_PASSWORD=correct hunter2","A=b"]}`, `{"Env":["DB_PASSWORD=[redacted]","A=b"]}`},
+		{`msg="[\"DB_PASSWORD=correct hunter2\",\"A=b\"]"`, `msg="[\"DB_PASSWORD=[redacted]\",\"A=b\"]"`},
+		{"curl -H 'X-Token: correct hunter2' x", "curl -H 'X-Token: [redacted]' x"},
+		{"password = \"\"\"\nhunter2\n\"battery\"\"\"\nb = 2", "password = [redacted]\nb = 2"},
+		{"<db><dbPassword x='1'>hunter2</dbPassword><user>a</user></db>", "<db><dbPassword x='1'>[redacted]</dbPassword><user>a</user></db>"},
+		{`<add key="DbPassword" value="hunter2"/>`, `<add key="DbPassword" value=[redacted]/>`},
 		// URLs, headers, PEM
 		{"postgres://app:hun@hunter2@db:5432/x", "postgres://app:[redacted]@db:5432/x"},
 		{"HTTPS://app:hunter2@db/x?a=b@c", "HTTPS://app:[redacted]@db/x?a=b@c"},
@@ -109,6 +116,9 @@ func TestShapesOfSecrets(t *testing.T) {
 		{"Jan 31 03:12:00 cp1 keepalived[1]: auth_pass hunter2", "Jan 31 03:12:00 cp1 keepalived[1]: auth_pass [redacted]"},
 		{"  user ops insecure-password hunter2 groups a", "  user ops insecure-password [redacted]"},
 		{"  user ops password hunter2 groups a", "  user ops password [redacted] groups a"},
+		{"  http-request set-header Authorization Basic\\ b3BzOmh1bnRlcjI=", "  http-request set-header Authorization [redacted]"},
+		{"  http-check send hdr X-Api-Key hunter2", "  http-check send hdr X-Api-Key [redacted]"},
+		{"AGE-SECRET-KEY-1HUNTER2HUNTER2HUNTER2 x", "[redacted] x"},
 		{"  presetenv DB_PASSWORD hunter2", "  presetenv DB_PASSWORD [redacted]"},
 		{`"Backend": {"Type": "ipsec", "PSK": "hunter2"}`, `"Backend": {"Type": "ipsec", "PSK": [redacted]}`},
 		{"PrivateKey = hunter2\nPresharedKey = hunter2\nEndpoint = x:1", "PrivateKey = [redacted]\nPresharedKey = [redacted]\nEndpoint = x:1"},
@@ -237,6 +247,10 @@ func FuzzNamedValue(f *testing.F) {
 		texts := map[string]string{
 			"JSON": string(inJSON), "pretty JSON": string(pretty), "JSON in JSON": string(twice), "YAML": string(inYAML), "Go": "x password=" + strconv.Quote(secret) + " y",
 			"arguments in JSON": fmt.Sprintf(`["--token",%s]`, strings.TrimSpace(string(first(json.Marshal(secret))))), "YAML in JSON": string(yamlInJSON), "URL": "postgres://" + url.UserPassword("app", secret).String() + "@db/x",
+		}
+		if !strings.ContainsAny(secret, "\r\n") {
+			env, _ := json.Marshal([]string{"A=b", "DB_PASSWORD=" + secret, "B=c"})
+			texts["environment in JSON"] = string(env)
 		}
 		if isFlag(secret) { // nobody can tell it from the next one
 			delete(texts, "arguments in JSON")
