@@ -95,6 +95,10 @@ func readFolder(path, node string) Folder {
 
 func readOne(path, node string) File {
 	f := File{Name: filepath.Base(path)}
+	if st, err := os.Stat(path); err == nil && !st.IsDir() && !st.Mode().IsRegular() { // to open is to act: it lets a FIFO's writer go on
+		f.Kind = Special
+		return f
+	}
 	fd, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

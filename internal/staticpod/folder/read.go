@@ -111,7 +111,11 @@ func (l *Listing) take(name, path string, now time.Time) {
 // readFile reads one file of at most room bytes whole or not at all. A folder inside the folder, or a file that went away
 // meanwhile, is gone.
 func readFile(path string, room int, now time.Time) (f File, retry time.Duration, gone bool) {
-	// O_NONBLOCK: a FIFO or device must not hold the reader.
+	// To open is to act: it lets a FIFO's writer go on, and starts a watchdog.
+	if st, err := os.Stat(path); err == nil && !st.IsDir() && !st.Mode().IsRegular() {
+		return File{Err: notRegular(st)}, 0, false
+	}
+	// O_NONBLOCK: one that has taken the file's place since must not hold the reader.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err != nil {
@@ -130,7 +134,7 @@ func readFile(path string, room int, now time.Time) (f File, retry time.Duration
 	case st.IsDir():
 		return File{}, 0, true
 	case !st.Mode().IsRegular():
-		return File{Err: fmt.Errorf("not a regular file (%s)", st.Mode().Type())}, 0, false
+		return File{Err: notRegular(st)}, 0, false
 	case st.Size() > maxFile:
 		return File{Err: fmt.Errorf("%d bytes; a manifest may have %d", st.Size(), maxFile)}, 0, false
 	case st.Size() > int64(room):
@@ -151,6 +155,10 @@ func readFile(path string, room int, now time.Time) (f File, retry time.Duration
 		b = []byte{}
 	}
 	return File{Bytes: b, Mode: st.Mode(), UID: st.Sys().(*syscall.Stat_t).Uid}, 0, false
+}
+
+func notRegular(st fs.FileInfo) error {
+	return fmt.Errorf("not a regular file (%s)", st.Mode().Type())
 }
 
 // pathless drops the path of a *fs.PathError: the file is named beside the message already.

@@ -48,7 +48,15 @@ func TestRead(t *testing.T) {
 	must(t, os.Truncate(at("huge"), maxFile+1))
 	must(t, os.Chtimes(at("huge"), time.Time{}, time.Now().Add(-time.Minute)))
 
+	opened, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	must(t, err)
+	defer unix.Close(opened)
+	_, err = unix.InotifyAddWatch(opened, at("fifo"), unix.IN_OPEN)
+	must(t, err)
 	l := Read(dir, time.Now())
+	if n, err := unix.Read(opened, make([]byte, 1024)); n > 0 || err != unix.EAGAIN {
+		t.Error("it opened a FIFO, which lets a writer go on")
+	}
 	if l.Err != nil || l.Missing || l.Retry != 0 || l.Identity == (Identity{}) || l.Path != dir {
 		t.Fatalf("listing %+v", l)
 	}
