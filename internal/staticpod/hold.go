@@ -56,7 +56,7 @@ func (p *Pods) StopPod(_ context.Context, name string, d time.Duration) error {
 	return nil
 }
 
-// StartPod ends what StopPod began.
+// StartPod ends what StopPod began, and any back-off.
 func (p *Pods) StartPod(_ context.Context, name string) error {
 	x, err := p.asked(name)
 	if err != nil {
@@ -64,9 +64,13 @@ func (p *Pods) StartPod(_ context.Context, name string) error {
 	}
 	held := false
 	err = p.change(x, func(m *Memory) {
-		held = m.Hold != nil
-		m.Hold = nil
-		m.afresh()
+		if held = m.Hold != nil; held {
+			m.endHold(time.Now())
+		}
+		for n, c := range m.Containers { // what waits to be restarted waits no more; what is done stays done
+			c.Level, c.NotBefore = 0, time.Time{}
+			m.Containers[n] = c
+		}
 	})
 	if err != nil {
 		return err
@@ -87,13 +91,17 @@ func (m *Memory) afresh() {
 	}
 }
 
-// endHold lets a pod go that was kept stopped: what ended since, ended for that, whatever its restartPolicy is. m must be a clone.
-func (m *Memory) endHold() {
+// endHold lets a pod go that was kept stopped: what ended since, ended for that, whatever its restartPolicy is, and the time does not
+// count for activeDeadlineSeconds. m must be a clone.
+func (m *Memory) endHold(now time.Time) {
 	for n, c := range m.Containers {
 		if !c.LastAt.Before(m.Hold.Since) {
 			c.NotBefore, c.Done = time.Time{}, false
 			m.Containers[n] = c
 		}
+	}
+	if d := now.Sub(m.Hold.Since); !m.StartedAt.IsZero() && d > 0 {
+		m.StartedAt = m.StartedAt.Add(d)
 	}
 	m.Hold = nil
 }

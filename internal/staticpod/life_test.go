@@ -186,6 +186,36 @@ func TestHoldOfAPodThatIsNotRestarted(t *testing.T) {
 	})
 }
 
+// To start a pod that runs changes nothing: its init containers stay done.
+func TestStartOfAPodThatRuns(t *testing.T) {
+	up(t, nil, func(n *node) {
+		n.rt.Behave("web-node/init", crifake.Behaviour{Exits: true, ExitAfter: time.Second})
+		n.put("web.yaml", strings.Replace(manifestOf("web", image1), "  containers:", "  initContainers: [{name: init, image: "+image1+"}]\n  containers:", 1))
+		after(5 * time.Second)
+		web := n.running("web")
+		check(n.t, n.pods.StartPod(context.Background(), "web"))
+		after(time.Minute)
+		if v := n.view("web"); v.Phase != view.PhaseRunning || !v.Ready || n.running("web").ID != web.ID || n.did("StartAsked") > 0 {
+			n.t.Errorf("%+v", v)
+		}
+	})
+}
+
+// The time for which a person keeps a pod stopped does not count for its deadline.
+func TestHoldOfAPodWithADeadline(t *testing.T) {
+	up(t, nil, func(n *node) {
+		n.put("web.yaml", manifestOf("web", image1, "activeDeadlineSeconds: 300"))
+		after(time.Minute)
+		check(n.t, n.pods.StopPod(context.Background(), "web", time.Hour))
+		after(time.Hour + 3*time.Minute)
+		n.running("web")
+		after(2 * time.Minute)
+		if v := n.view("web"); v.Phase != view.PhaseFailed {
+			n.t.Errorf("%+v", v)
+		}
+	})
+}
+
 func TestShutdownStopsCriticalPodsLast(t *testing.T) {
 	up(t, nil, func(n *node) {
 		for _, name := range []string{"app", "etcd"} {

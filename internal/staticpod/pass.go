@@ -42,7 +42,7 @@ func (p *Pods) pass(ctx context.Context, key string) (time.Time, error) {
 	s.Ending = p.ends(x.key)
 	s.Memory.forgetStops(r)
 	if s.Memory.Hold != nil && !s.Memory.held(now) {
-		s.Memory.endHold()
+		s.Memory.endHold(now)
 	}
 	var deaths []Death
 	var renamed *Memory // what it was before the node got another name: its logs are nobody's from now on
