@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
@@ -67,6 +68,9 @@ func panelOf(p panel) cog.Builder[dashboard.Panel] {
 				{Id: "custom.cellOptions", Value: map[string]any{"type": "color-text"}},
 			})
 		}
+		if slices.Contains(p.columns, "instance") {
+			b.OverrideByName(nameOf(p, "instance"), []dashboard.DynamicConfigValue{{Id: "links", Value: []map[string]any{{"title": "Open the node's dashboard", "url": nodeLink}}}})
+		}
 		if p.sort != "" {
 			b.SortBy([]cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(p.sort).Desc(p.descending)})
 		}
@@ -128,6 +132,19 @@ func thresholdsOf(p panel) dashboard.ThresholdsConfig {
 		steps = append(steps, dashboard.Threshold{Value: cog.ToPtr(s.above), Color: s.colour})
 	}
 	return dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: steps}
+}
+
+// nodeLink leads from a node's name in a list to its dashboard, at the same time.
+const nodeLink = "/d/nodeagent-node?${datasource:queryparam}&${cluster:queryparam}&${job:queryparam}&var-instance=${__value.text}&${__url_time_range}"
+
+// nameOf is what a column of a list is called.
+func nameOf(p panel, column string) string {
+	for _, n := range p.names {
+		if n[0] == column {
+			return n[1]
+		}
+	}
+	return column
 }
 
 // columns of a list: those that are named, in their order, and Grafana's own time and the labels of every series left out.

@@ -30,7 +30,14 @@ type board struct {
 		Type, Title, Description string
 		Targets                  []struct{ RefID, Expr, LegendFormat string }
 		FieldConfig              struct {
-			Defaults struct{ Unit, NoValue string }
+			Defaults  struct{ Unit, NoValue string }
+			Overrides []struct {
+				Matcher    struct{ Options any }
+				Properties []struct {
+					ID    string
+					Value any
+				}
+			}
 		}
 		Options struct{ Legend struct{ ShowLegend bool } }
 		GridPos struct{ W, H int }
@@ -82,6 +89,34 @@ func TestDashboards(t *testing.T) {
 		}
 		if !slices.Equal(names, []string{"datasource", "cluster", "job", "instance"}) {
 			t.Errorf("%s: variables %v", name, names)
+		}
+	}
+}
+
+// TestLinks: the name of a node in a list leads to a dashboard that there is.
+func TestLinks(t *testing.T) {
+	all := boards(t)
+	uids := map[string]bool{}
+	for _, b := range all {
+		uids[b.UID] = true
+	}
+	for name, b := range all {
+		for _, p := range b.Panels {
+			if p.Type != "table" {
+				continue
+			}
+			var url string
+			for _, o := range p.FieldConfig.Overrides {
+				for _, x := range o.Properties {
+					if links, ok := x.Value.([]any); ok && x.ID == "links" && o.Matcher.Options == "Node" {
+						url, _ = links[0].(map[string]any)["url"].(string)
+					}
+				}
+			}
+			uid, query, _ := strings.Cut(strings.TrimPrefix(url, "/d/"), "?")
+			if !uids[uid] || !strings.Contains(query, "var-instance=${__value.text}") {
+				t.Errorf("%s: %s: a node's name leads to %q", name, p.Title, url)
+			}
 		}
 	}
 }
