@@ -5,18 +5,28 @@ package box
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
+
+const runProfile = "usr/share/nodeagent/profiles/run.conf"
+
+// wrongProfiles are packages whose run profile keeps from the agent what volumes need, and tests of the suite that have to fail for it.
+var wrongProfiles = []struct {
+	name   string
+	broken broken
+	fails  []string
+}{
+	{"a mount namespace", broken{runProfile, `^PrivateTmp=no`, "PrivateTmp=yes"}, []string{"TestEffects/installed"}}, // the agent itself refuses it
+	{"no mounts and owners", broken{runProfile, ` CAP_SYS_ADMIN CAP_CHOWN`, ""}, []string{"TestEffects/installed/pods/emptyDir", "TestEffects/installed/pods/fsGroup"}},
+}
 
 // TestRunProfile installs the package, lays the run profile and plays the effects of every supported field, and the life of pods, against it.
 func TestRunProfile(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	dir := t.TempDir()
-	buildSuite(t, ctx, dir)
 	n := boot(t, "runprofile")
 	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
 	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
@@ -26,25 +36,12 @@ func TestRunProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.put("/etc/nodeagent/config.d/10-suite.yaml", append([]byte("metrics: {listen: \"127.0.0.1:10071\"}\n"), settings...), 0o640)
-	n.sh("dpkg -i " + n.give(thisTree(t).deb) + " && nodeagent setup run")
+	n.suite()
+	deb := thisTree(t).plain
+	n.sh("dpkg -i " + n.give(deb) + " && nodeagent setup run")
 
-	n.copy(filepath.Join(dir, "pods.test"), "/root/pods.test", 0o755)
-	n.copy(filepath.Join(dir, "workload"), "/root/workload", 0o755)
-	// The suite reads these beside itself, as in the tree.
-	const suite = "/root/tree/test/pods"
-	for from, to := range map[string]string{"../pods/testdata/*": suite + "/testdata", "../../examples/grafana/*": "/root/tree/examples/grafana"} {
-		files, err := filepath.Glob(from)
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files %s: %v", from, err)
-		}
-		for _, f := range files {
-			n.copy(f, filepath.Join(to, filepath.Base(f)), 0o644)
-		}
-	}
-	out, err := n.Run(ctx, "env", "--chdir="+suite, "NODEAGENT_TEST_INSTALLED=1", "NODEAGENT_TEST_WORKLOAD=/root/workload", "NODEAGENT_TEST_REGISTRY=127.0.0.1:5000",
-		"/root/pods.test", "-test.timeout=5m")
-	if err != nil {
-		t.Errorf("the suite in the box:\n%s", out)
+	if out, err := n.within(90*time.Second).play(ctx, "-test.timeout=5m"); err != nil {
+		t.Errorf("the suite in the box: %v\n%s", err, out)
 	}
 	if t.Failed() {
 		t.Logf("the end of the agent's journal:\n%s", n.sh("journalctl --no-pager --output=cat --unit=nodeagent.service | tail -c 6000"))
@@ -55,19 +52,46 @@ func TestRunProfile(t *testing.T) {
 	if result := n.sh("systemctl show --property=Result --value nodeagent.service"); result != "success" {
 		t.Errorf("the unit's result is %s", result)
 	}
+	for _, w := range wrongProfiles {
+		t.Run("broken/"+w.name, func(t *testing.T) {
+			n := n.in(t).within(2 * forTheWorse) // a good pod has to start in it
+			n.sh("dpkg -i " + n.give(breakDeb(t, deb, w.broken)))
+			out, err := n.play(ctx, "-test.run=^TestEffects$/installed/pods/^(emptyDir|fsGroup)$")
+			if err == nil {
+				t.Errorf("nothing wrong is seen of a package with %s: %q", w.broken.file, w.broken.write)
+			}
+			for _, name := range w.fails {
+				if !strings.Contains(out, "--- FAIL: "+name+" ") {
+					t.Errorf("%s does not fail:\n%s", name, out)
+				}
+			}
+		})
+	}
 }
 
-// buildSuite makes what goes into the box beside the package: it has no compiler.
-func buildSuite(t *testing.T, ctx context.Context, dir string) {
-	t.Helper()
-	for _, args := range [][]string{
-		{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "workload"), "nodeagent/internal/lab/workload/cmd"},
-		{"test", "-c", "-tags=integration", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "pods.test"), "nodeagent/test/pods"},
-	} {
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", args[0], err, out)
+// suiteDir is where the suite of package pods lies in the box, with what it reads beside itself, as in the tree.
+const suiteDir = "/root/tree/test/pods"
+
+// suite puts package pods' tests into the box.
+func (n node) suite() {
+	n.t.Helper()
+	program := filepath.Join(n.t.TempDir(), "pods.test")
+	compile(n.t, program, "nodeagent/test/pods", "test", "-c", "-tags=integration")
+	n.copy(program, suiteDir+"/pods.test", 0o755)
+	n.copy(workload(n.t), suiteDir+"/workload", 0o755)
+	for from, to := range map[string]string{"../pods/testdata/*": suiteDir + "/testdata", "../../examples/grafana/*": "/root/tree/examples/grafana"} {
+		files, err := filepath.Glob(from)
+		if err != nil || len(files) == 0 {
+			n.t.Fatalf("no files %s: %v", from, err)
+		}
+		for _, f := range files {
+			n.copy(f, filepath.Join(to, filepath.Base(f)), 0o644)
 		}
 	}
+}
+
+// play runs the suite over the installed agent. Its flags bound how long it takes in all.
+func (n node) play(ctx context.Context, flags ...string) (string, error) {
+	return n.Run(ctx, append([]string{"env", "--chdir=" + suiteDir, "NODEAGENT_TEST_INSTALLED=1", "NODEAGENT_TEST_WORKLOAD=" + suiteDir + "/workload", "NODEAGENT_TEST_REGISTRY=127.0.0.1:5000",
+		"NODEAGENT_TEST_PATIENCE=" + n.patience.String(), "./pods.test"}, flags...)...)
 }

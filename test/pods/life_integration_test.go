@@ -20,14 +20,26 @@ import (
 	"nodeagent/internal/view"
 )
 
-// TestLife plays what a fake runtime can't show, one after the other: each kills something.
+// lives are of one pod each.
+var lives = map[string]func(*node, *testing.T){
+	"logs":                   (*node).logs,
+	"OOM kill":               (*node).oom,
+	"Grafana and Prometheus": (*node).grafana,
+	"nothing left":           (*node).nothingLeft,
+}
+
+// TestLife plays what a fake runtime can't show; last, and one after the other, what kills the agent.
 func TestLife(t *testing.T) {
 	runtimes(t, func(t *testing.T, n *node) {
 		n.pod(t, "anchor", simple("", `args: [do, hold]`)).run("main")
-		t.Run("logs", n.logs)
-		t.Run("OOM kill", n.oom)
-		t.Run("Grafana and Prometheus", n.grafana)
-		t.Run("nothing left", n.nothingLeft)
+		t.Run("pods", func(t *testing.T) {
+			for name, play := range lives {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					play(n, t)
+				})
+			}
+		})
 		t.Run("a runtime that lost the pod", n.forgotten)
 		t.Run("kill -9 of the agent", n.killed)
 	})
@@ -213,36 +225,32 @@ func (n *node) forgotten(t *testing.T) {
 	}
 }
 
-// killed kills the agent at many moments of a start and of a stop. The next one brings one copy of the pod, and what is removed leaves nothing.
+// killed kills the agent at many moments of one pod's stop and the next one's start. The agent after it brings one copy of the one, and leaves
+// nothing of the other.
 func (n *node) killed(t *testing.T) {
+	p := n.pod(t, "killed", everythingPod())
 	for _, d := range []time.Duration{20, 60, 120, 200, 350} {
-		for _, moment := range []string{"start", "stop"} {
-			t.Run(fmt.Sprintf("%s %dms", moment, d), func(t *testing.T) {
-				p := n.pod(t, fmt.Sprintf("killed-%s-%d", moment, d), everythingPod())
-				if moment == "start" {
-					<-time.After(d * time.Millisecond) // the moment is what is tried, nothing is awaited
-					n.daemon.kill(t)
-					n.daemon.start(t)
-				}
-				c := p.run("main")
-				uid := p.sandbox().Metadata.Uid
-				folder, _ := c.cgroup("memory")
-				p.ready()
-				list, err := n.runtime.ListPodSandbox(context.Background(), &cri.ListPodSandboxRequest{Filter: &cri.PodSandboxFilter{LabelSelector: p.labels()}})
-				if err != nil || len(list.Items) != 1 {
-					t.Errorf("there are %v (%v)", list.GetItems(), err)
-				}
-				p.remove()
-				if moment == "stop" {
-					<-time.After(d * time.Millisecond)
-					n.daemon.kill(t)
-					n.daemon.start(t)
-				}
-				p.gone()
-				n.nothing(t, uid, filepath.Dir(folder))
-			})
+		c := p.run("main")
+		uid := p.sandbox().Metadata.Uid
+		folder, _ := c.cgroup("memory")
+		p.ready()
+		old := p
+		old.remove()
+		p = n.pod(t, fmt.Sprintf("killed-after-%dms", d), everythingPod())
+		<-time.After(d * time.Millisecond) // the moment is what is tried, nothing is awaited
+		n.daemon.kill(t)
+		n.daemon.start(t)
+		p.run("main")
+		p.ready()
+		list, err := n.runtime.ListPodSandbox(context.Background(), &cri.ListPodSandboxRequest{Filter: &cri.PodSandboxFilter{LabelSelector: p.labels()}})
+		if err != nil || len(list.Items) != 1 {
+			t.Errorf("%s: there are %v (%v)", p.name, list.GetItems(), err)
 		}
+		old.gone()
+		n.nothing(t, uid, filepath.Dir(folder))
 	}
+	p.remove()
+	p.gone()
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(filepath.Join(n.state, "pods")))
 	if err != nil {
 		t.Error(err)

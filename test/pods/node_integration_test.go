@@ -35,6 +35,8 @@ const (
 	workloadVariable    = "NODEAGENT_TEST_WORKLOAD"
 	// registryVariable is the address for the registry, for a runtime whose pause image is to be 127.0.0.1:PORT/pause:1.
 	registryVariable = "NODEAGENT_TEST_REGISTRY"
+	// patienceVariable is for an agent that is to fail.
+	patienceVariable = "NODEAGENT_TEST_PATIENCE"
 )
 
 // node is what the suite runs over: a runtime and an agent in run mode, with the places of both.
@@ -267,15 +269,22 @@ func removeCgroups(t *testing.T, cgroup string) {
 }
 
 // patience is the deadline of everything that is waited for: generous, for it bounds only what fails.
-const patience = 90 * time.Second
+func patience(t testing.TB) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(cmp.Or(os.Getenv(patienceVariable), "90s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
-// eventually asks again and again until ok is content. The pause between is no synchronisation: it keeps the asking cheap.
+// eventually asks again and again until ok is content. The pause between, a tenth of the time that it has taken within bounds, is no
+// synchronisation: it keeps the asking cheap.
 func eventually(t testing.TB, what string, ok func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience(t))
 	defer cancel()
-	tick := time.NewTicker(30 * time.Millisecond)
-	defer tick.Stop()
+	began := time.Now()
 	for {
 		err := ok(ctx)
 		if err == nil {
@@ -284,7 +293,7 @@ func eventually(t testing.TB, what string, ok func(context.Context) error) {
 		select {
 		case <-ctx.Done():
 			t.Fatalf("%s: %v", what, err)
-		case <-tick.C:
+		case <-time.After(min(max(time.Since(began)/10, 20*time.Millisecond), 200*time.Millisecond)):
 		}
 	}
 }
