@@ -21,29 +21,42 @@ const shortest = 6
 type rule struct {
 	match *regexp.Regexp
 	with  string
-	needs string // what a text that matches holds; to look for it costs little
+	needs []string // one of them is in a text that matches; to look for them costs little. Empty: nothing is
 }
 
 // headerName is one of a header that HAProxy sets.
 const headerName = `[A-Za-z\-]*(?:[Aa]uth|[Tt]oken|[Kk]ey|[Ss]ecret)[A-Za-z\-]*`
 
 var rules = []rule{
-	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`), "[redacted private key]", "PRIVATE KEY"},
-	{regexp.MustCompile(`eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*`), gone, "eyJ"},                                         // JWT
-	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), gone, ""},                                                                         // kubeadm's join token
-	{regexp.MustCompile(`\$(?:2[abxy]?|[156y]|7|argon2id?)\$[^\s"':]{8,}`), gone, "$"},                                                      // crypt(5)
-	{regexp.MustCompile(`(://[^\s/:@"']*):[^\s/"']+@`), "${1}:" + gone + "@", "@"},                                                          // a URL's
-	{regexp.MustCompile(`://[A-Za-z0-9_\-]{20,}@`), "://" + gone + "@", "@"},                                                                // a token alone in a URL
-	{regexp.MustCompile(`(?i)\b(bearer|basic)[\s\\]+[A-Za-z0-9+/=._~\-]{8,}`), "${1} " + gone, ""},                                          // a header's, without its name
-	{regexp.MustCompile(`(?m)((?:^|[\s"'])(?:--user[ =]|-u\s+|ETCDCTL_USER=)["']?[^\s:"'/]+):[^\s"']+`), "${1}:" + gone, ""},                // etcdctl, curl
-	{regexp.MustCompile(`(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|hvs\.|AKIA|dckr_pat_|AGE-SECRET-KEY-)[A-Za-z0-9_\-]{16,}`), gone, ""}, // tokens that say what they are
-	{regexp.MustCompile(`(?m)(\bauth_pass\s+)\S.*$`), "${1}" + gone, "auth_pass"},                                                           // keepalived
-	{regexp.MustCompile(`(?m)(\b(?:insecure-password|stats\s+auth)\s+)\S.*$`), "${1}" + gone, ""},                                           // HAProxy
-	{regexp.MustCompile(`(?im)(^\s*(?:user\s+\S+\s+)?password\s+)\S+((?:\s+groups\s.*)?)$`), "${1}" + gone + "${2}", "password"},            // HAProxy
-	{regexp.MustCompile(`(?m)((?:set-header|add-header)\s+` + headerName + `\s+)\S.*$`), "${1}" + gone, "-header "},
-	{regexp.MustCompile(`(?m)(\bhdr\s+` + headerName + `\s+)\S.*$`), "${1}" + gone, "hdr "},
-	{regexp.MustCompile(`(?i)(<[a-z:_\-]*(?:password|passwd|secret|token|api-?key)s?(?:\s[^>]*)?>)[^<]+`), "${1}" + gone, "</"}, // XML
-	{regexp.MustCompile(`(?m)(setenv\s+\S*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\S*\s+)\S.*$`), "${1}" + gone, "setenv"},          // HAProxy
+	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`), "[redacted private key]", []string{"PRIVATE KEY"}},
+	// JWT.
+	{regexp.MustCompile(`eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*`), gone, []string{"eyJ"}},
+	// kubeadm's join token.
+	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), gone, nil},
+	// crypt(5).
+	{regexp.MustCompile(`\$(?:2[abxy]?|[156y]|7|argon2id?)\$[^\s"':]{8,}`), gone, []string{"$"}},
+	// A URL's.
+	{regexp.MustCompile(`(://[^\s/:@"']*):[^\s/"']+@`), "${1}:" + gone + "@", []string{"@"}},
+	// A token alone in a URL.
+	{regexp.MustCompile(`://[A-Za-z0-9_\-]{20,}@`), "://" + gone + "@", []string{"@"}},
+	// An Authorization header's, without its name.
+	{regexp.MustCompile(`(?i)\b(bearer|basic)[\s\\]+[A-Za-z0-9+/=._~\-]{8,}`), "${1} " + gone, []string{"earer", "asic", "EARER", "ASIC"}},
+	// etcdctl, curl.
+	{regexp.MustCompile(`(?m)((?:^|[\s"'])(?:--user[ =]|-u\s+|ETCDCTL_USER=)["']?[^\s:"'/]+):[^\s"']+`), "${1}:" + gone, []string{"--user", "-u ", "-u\t", "ETCDCTL_USER"}},
+	// Tokens that say what they are.
+	{regexp.MustCompile(`(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|hvs\.|AKIA|dckr_pat_|AGE-SECRET-KEY-)[A-Za-z0-9_\-]{16,}`), gone, []string{"gh", "github_pat_", "glpat-", "xox", "hvs.", "AKIA", "dckr_pat_", "AGE-SECRET-KEY-"}},
+	// keepalived.
+	{regexp.MustCompile(`(?m)(\bauth_pass\s+)\S.*$`), "${1}" + gone, []string{"auth_pass"}},
+	// HAProxy.
+	{regexp.MustCompile(`(?m)(\b(?:insecure-password|stats\s+auth)\s+)\S.*$`), "${1}" + gone, []string{"insecure-password", "stats"}},
+	// HAProxy.
+	{regexp.MustCompile(`(?im)(^\s*(?:user\s+\S+\s+)?password\s+)\S+((?:\s+groups\s.*)?)$`), "${1}" + gone + "${2}", []string{"password"}},
+	{regexp.MustCompile(`(?m)((?:set-header|add-header)\s+` + headerName + `\s+)\S.*$`), "${1}" + gone, []string{"-header "}},
+	{regexp.MustCompile(`(?m)(\bhdr\s+` + headerName + `\s+)\S.*$`), "${1}" + gone, []string{"hdr "}},
+	// XML.
+	{regexp.MustCompile(`(?i)(<[a-z:_\-]*(?:password|passwd|secret|token|api-?key)s?(?:\s[^>]*)?>)[^<]+`), "${1}" + gone, []string{"</"}},
+	// HAProxy.
+	{regexp.MustCompile(`(?m)(setenv\s+\S*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\S*\s+)\S.*$`), "${1}" + gone, []string{"setenv"}},
 }
 
 var (
@@ -191,7 +204,7 @@ func (r *Redactor) redact(s string, depth int) string {
 	}
 	s = redactEncoded(s)
 	for _, x := range rules {
-		if !strings.Contains(s, x.needs) {
+		if len(x.needs) > 0 && !slices.ContainsFunc(x.needs, func(part string) bool { return strings.Contains(s, part) }) {
 			continue
 		}
 		s = x.match.ReplaceAllString(s, x.with)

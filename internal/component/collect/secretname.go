@@ -14,13 +14,15 @@ var (
 	harmless = []string{"_FILE", "_PATH", "_DIR", "_NAME", "_TTL", "_TYPE", "_REF", "_URL", "_URI", "_LENGTH", "_COUNT", "_TOTAL", "_ENABLED"}
 )
 
+var joined = strings.NewReplacer("_", "", "-", "")
+
 // isSecret tells whether a name is one of a secret: "db_password", "clientSecret", "SECRET_KEY_BASE".
 func isSecret(name string) bool {
 	if len(name) < 3 || len(name) > 256 {
 		return false
 	}
 	lower := strings.ToLower(name)
-	bare := strings.TrimSuffix(strings.NewReplacer("_", "", "-", "").Replace(lower), "s")
+	bare := strings.TrimSuffix(joined.Replace(lower), "s")
 	for _, e := range endings {
 		if strings.HasSuffix(bare, e) {
 			return true
