@@ -14,6 +14,7 @@ import (
 // everyContainerd plays over the machine's containerd and runc, and over every further containerd whose path is in
 // NODEAGENT_TEST_CONTAINERDS, separated by colons.
 func everyContainerd(t *testing.T, play func(t *testing.T, r rig)) {
+	t.Parallel() // each has a containerd of its own, and mostly waits
 	daemons := []string{""}
 	if more := os.Getenv("NODEAGENT_TEST_CONTAINERDS"); more != "" {
 		daemons = append(daemons, strings.Split(more, ":")...)
