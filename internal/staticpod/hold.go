@@ -48,7 +48,14 @@ func (p *Pods) StopPod(_ context.Context, name string, d time.Duration) error {
 		return err
 	}
 	now := time.Now()
-	if err := p.change(x, func(m *Memory) { m.Hold = &Hold{Since: now, Until: now.Add(d)} }); err != nil {
+	err = p.change(x, func(m *Memory) {
+		since := now
+		if m.held(now) { // it goes on, for longer or for less
+			since = m.Hold.Since
+		}
+		m.Hold = &Hold{Since: since, Until: now.Add(d)}
+	})
+	if err != nil {
 		return err
 	}
 	p.d.Record(event.Event{Kind: event.KindPod, Subject: x.key, Reason: "StopAsked", Message: "stopped by a person until " + now.Add(d).Local().Format(time.DateTime)})

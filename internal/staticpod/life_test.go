@@ -176,6 +176,11 @@ func TestHoldOfAPodThatIsNotRestarted(t *testing.T) {
 		if v := n.view("job"); v.Phase != view.PhaseStopped {
 			n.t.Errorf("%+v", v)
 		}
+		check(n.t, n.pods.StopPod(context.Background(), "job", time.Minute)) // for longer
+		after(50 * time.Second)
+		if v := n.view("job"); v.Phase != view.PhaseStopped {
+			n.t.Errorf("%+v", v)
+		}
 		after(time.Minute)
 		if c := n.running("job"); c.ID == first.ID {
 			n.t.Error("it was not stopped")
