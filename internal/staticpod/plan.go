@@ -330,6 +330,9 @@ func (p *planner) prepare(c *corev1.Container, runs Container, m ContainerMemory
 	if !p.s.Standby || !restarts || m.Level > 0 || restartPolicy(&p.s.Want.Pod.Spec.Spec, c.Name) == corev1.RestartPolicyNever || runs.Started.IsZero() || readsObjects(&p.s.Want.Pod.Spec.Spec, c) {
 		return
 	}
+	if !p.s.Images[c.Image].Present { // it was collected below the container; the restart pulls it
+		return
+	}
 	if due := runs.Started.Add(standbyAfter); due.After(p.now) {
 		p.at(due)
 		return

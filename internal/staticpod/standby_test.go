@@ -45,6 +45,7 @@ func TestStandby(t *testing.T) {
 			runs(s)
 			s.Want.Pod.Spec.Spec.RestartPolicy = corev1.RestartPolicyNever
 		}, "", 0},
+		{"not without its image", func(s *State) { runs(s); s.Images["img-main"] = ImageState{Known: true} }, "", 0},
 		{"not twice", withSpare, "", 0},
 		{"not while it is on its way", func(s *State) { runs(s); s.Ops[standbySlot("main")] = Action{} }, "", 0},
 		{"not again at once where the runtime refuses", func(s *State) {
