@@ -51,17 +51,22 @@ func Boards(dir string) (map[string]Board, error) {
 
 var variable = regexp.MustCompile(`\$\{?(\w+)\}?`)
 
-// Fill replaces Grafana's variables as it would with All chosen everywhere, and scrapes once a second.
-func Fill(expr string) string { return FillFor(expr, 10*time.Second) }
+// Choice is what is chosen above a dashboard.
+type Choice struct {
+	Instance string        // empty: All, as everywhere else
+	Window   time.Duration // of rates, which Grafana makes of the interval of the scrapes
+}
 
-// FillFor does so for a window of rates.
-func FillFor(expr string, window time.Duration) string {
+// Fill replaces Grafana's variables in a query as it would with that choice.
+func (c Choice) Fill(expr string) string {
 	return variable.ReplaceAllStringFunc(expr, func(v string) string {
-		switch name := strings.Trim(v, "${}"); name {
-		case "__rate_interval", "__range":
-			return window.String()
-		case "cluster":
+		switch name := strings.Trim(v, "${}"); {
+		case name == "__rate_interval", name == "__range":
+			return c.Window.String()
+		case name == "cluster":
 			return ".*"
+		case name == "instance" && c.Instance != "":
+			return c.Instance
 		default:
 			return ".+"
 		}

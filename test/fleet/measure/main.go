@@ -102,14 +102,15 @@ func queries(ctx context.Context, p *fleet.Prometheus, every time.Duration) (ove
 	if err != nil {
 		return 0, err
 	}
+	choice := fleet.Choice{Window: 4 * every}
 	for _, panel := range all["fleet"].Panels {
 		for _, q := range panel.Targets {
 			began := time.Now()
 			var got []fleet.Sample
 			if panel.Type == "stat" || panel.Type == "table" {
-				got, err = p.Query(ctx, fleet.FillFor(q.Expr, 4*every))
+				got, err = p.Query(ctx, choice.Fill(q.Expr))
 			} else {
-				got, err = p.QueryRange(ctx, fleet.FillFor(q.Expr, 4*every), 5*time.Minute, every)
+				got, err = p.QueryRange(ctx, choice.Fill(q.Expr), 5*time.Minute, every)
 			}
 			took := time.Since(began)
 			if err != nil {
