@@ -132,7 +132,7 @@ func (l *Ledger) Ask(q Request) Answer {
 	switch {
 	case latched != "" && s.mode == On:
 		r.Latched = &latch{At: now, Why: latched}
-		l.save()
+		_ = l.save() // it is latched all the same, and written down once it can be
 		said = l.say(q, "Latched", "needs a person: "+latched)
 	case a.OK:
 		r.Acts = append(r.Acts, act{At: now, Boot: s.boot, Up: s.up, Target: q.Target, Outcome: outcomeBegun})

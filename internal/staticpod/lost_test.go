@@ -51,8 +51,8 @@ func TestLostContainerIsTakenForExited(t *testing.T) {
 		n.kill()
 		n.run()
 		after(100 * time.Millisecond)
-		n.agent.pods.exited(first["job"]) // as pidfds tell when they are opened
-		n.agent.pods.exited(latest("job").ID)
+		n.pods.exited(first["job"]) // as pidfds tell when they are opened
+		n.pods.exited(latest("job").ID)
 		after(time.Minute)
 		if c := latest("job"); c.Attempt != 2 || n.view("job").Restarts != 2 {
 			n.t.Errorf("a second loss: %s", n.describe())
@@ -61,7 +61,7 @@ func TestLostContainerIsTakenForExited(t *testing.T) {
 		n.rt.Down()
 		after(time.Second)
 		n.rt.Up()
-		n.agent.pods.Wake()
+		n.pods.Wake()
 		after(3 * time.Minute)
 		if c := latest("job"); c.Attempt != 2 || c.State != cri.ContainerState_CONTAINER_RUNNING || len(n.rt.Containers("job-node")) != 2 {
 			n.t.Errorf("after the runtime's restart: %s", n.describe())
@@ -118,7 +118,7 @@ func TestSlowIsNotLost(t *testing.T) {
 		n.put("job.yaml", manifestOf("job", image1, "restartPolicy: OnFailure"))
 		after(time.Second)
 		id := n.running("job").ID
-		n.agent.pods.exited(id) // its process is gone
+		n.pods.exited(id) // its process is gone
 		after(staleAfter - time.Second)
 		check(n.t, n.rt.Exit(id, 0, "Completed")) // and now the runtime says how it ended
 		after(time.Minute)
