@@ -45,8 +45,9 @@ type node struct {
 	logs      string
 	store     *state.Folder
 	boot      string
-	shut      atomic.Bool // the gate
-	foreign   atomic.Bool // the runtime is of another PID namespace
+	shut      atomic.Bool                   // the gate
+	gone      func(containerID string) bool // of which processes the next agent finds that they are gone; nil: of none
+	foreign   atomic.Bool                   // the runtime is of another PID namespace
 	watched   atomic.Int32
 
 	mu     sync.Mutex
@@ -122,7 +123,7 @@ func (n *node) start(watching bool) {
 	})
 	check(n.t, err)
 	p.exits.close()
-	p.exits = &noPidfds{ready: make(chan struct{}), watched: &n.watched}
+	p.exits = &noPidfds{ready: make(chan struct{}), watched: &n.watched, gone: n.gone, tell: p.exited}
 	if !watching {
 		p.source.newWatcher = func() (*fsnotify.Watcher, error) { return nil, errors.New("no events in a bubble") }
 	}
@@ -141,6 +142,8 @@ type noPidfds struct {
 	watched *atomic.Int32 // how many processes were to be watched
 	ready   chan struct{}
 	once    sync.Once
+	gone    func(containerID string) bool
+	tell    func(containerID string)
 }
 
 func (e *noPidfds) Run(ctx context.Context) error {
@@ -148,12 +151,17 @@ func (e *noPidfds) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
-func (e *noPidfds) Ready() <-chan struct{}       { return e.ready }
-func (e *noPidfds) Beat() time.Time              { return time.Now() }
-func (e *noPidfds) Bound() time.Duration         { return time.Minute }
-func (e *noPidfds) String() string               { return "no pidfds" }
-func (e *noPidfds) watch(string, int, time.Time) { e.watched.Add(1) }
-func (e *noPidfds) close()                       {}
+func (e *noPidfds) Ready() <-chan struct{} { return e.ready }
+func (e *noPidfds) Beat() time.Time        { return time.Now() }
+func (e *noPidfds) Bound() time.Duration   { return time.Minute }
+func (e *noPidfds) String() string         { return "no pidfds" }
+func (e *noPidfds) watch(id string, _ int, _ time.Time) {
+	e.watched.Add(1)
+	if e.gone != nil && e.gone(id) {
+		go e.tell(id)
+	}
+}
+func (e *noPidfds) close() {}
 
 // mortal is a store of a process that can be killed: it writes nothing any more then.
 type mortal struct {
@@ -229,7 +237,7 @@ func (n *node) nothingTwice(after string) {
 	seen := map[string]string{}
 	for _, c := range n.rt.Containers("") {
 		key := c.Namespace + "/" + c.Pod + "/" + c.Name
-		if c.State != cri.ContainerState_CONTAINER_RUNNING || c.Lost {
+		if c.State != cri.ContainerState_CONTAINER_RUNNING || c.Lost || n.gone != nil && n.gone(c.ID) {
 			continue
 		}
 		if other, twice := seen[key]; twice {
