@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,15 +198,17 @@ func (d *day) fault() {
 }
 
 func (d *day) play() {
-	peace := false
+	var peace atomic.Bool
+	var execs atomic.Int32 // they come from many goroutines, which may not draw
 	d.rt.OnExec(func(crifake.Exec) crifake.ExecResult {
-		switch {
-		case peace || d.r.IntN(6) > 0:
-			return crifake.ExecResult{}
-		case d.r.IntN(2) == 0:
+		switch n := execs.Add(1) % 12; {
+		case peace.Load():
+		case n == 5:
 			return crifake.ExecResult{Code: 1}
+		case n == 11:
+			return crifake.ExecResult{Delay: time.Minute}
 		}
-		return crifake.ExecResult{Delay: time.Minute}
+		return crifake.ExecResult{}
 	})
 	d.change("a")
 	d.run()
@@ -227,7 +230,7 @@ func (d *day) play() {
 	if d.dead {
 		d.toggleAgent()
 	}
-	peace = true
+	peace.Store(true)
 	after(20 * time.Minute)
 	d.rt.ResetCalls()
 	after(10 * time.Minute)
