@@ -73,7 +73,7 @@ func active(n node) error {
 }
 
 func wellFormed(n node) error {
-	out, err := n.try("SYSTEMD_LOG_TARGET=console systemd-analyze verify nodeagent.service")
+	out, err := n.try("SYSTEMD_LOG_TARGET=console systemd-analyze verify --man=no nodeagent.service")
 	if err == nil && out != "" {
 		err = errors.New(out)
 	}
