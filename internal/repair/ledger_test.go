@@ -21,11 +21,27 @@ import (
 
 // memStore keeps what was saved as JSON, as the state folder does.
 type memStore struct {
+	mu   sync.Mutex
 	b    []byte
 	fail error
 }
 
+// fails makes every save end so; nil: none.
+func (s *memStore) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+func (s *memStore) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.b)
+}
+
 func (s *memStore) Load(_ string, _ int, v any) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.b == nil {
 		return false, nil
 	}
@@ -33,6 +49,8 @@ func (s *memStore) Load(_ string, _ int, v any) (bool, error) {
 }
 
 func (s *memStore) SaveDurable(_ string, _ int, v any) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fail != nil {
 		return s.fail
 	}
@@ -206,11 +224,11 @@ func TestLedgerModes(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		b.paused = ""
-		b.store.fail = errors.New("disk full")
+		b.store.fails(errors.New("disk full"))
 		if _, ok := ask(l, q, 5*time.Minute); ok || !b.latched() {
 			t.Error("acts though it can't be written down")
 		}
-		b.store.fail = nil
+		b.store.fails(nil)
 		if _, ok := ask(l, q, time.Minute); !ok || b.latched() {
 			t.Error("does not act again once it can be written down")
 		}
@@ -352,7 +370,7 @@ func TestNotKeptIsOver(t *testing.T) {
 		over := make(chan error)
 		go func() { over <- r.Run(ctx) }()
 		q := Request{Action: a, Target: "a route", Why: "it is gone"}
-		b.store.fail = errors.New("disk full")
+		b.store.fails(errors.New("disk full"))
 		if _, ok := ask(l, q, 2*time.Minute); ok || !b.latched() {
 			t.Fatal("acts though it can't be written down, or does not say so")
 		}
@@ -362,7 +380,7 @@ func TestNotKeptIsOver(t *testing.T) {
 		if !b.latched() {
 			t.Error("said to be kept while the disk is full")
 		}
-		b.store.fail = nil
+		b.store.fails(nil)
 		time.Sleep(keepEvery)
 		synctest.Wait()
 		if b.latched() {
@@ -372,16 +390,16 @@ func TestNotKeptIsOver(t *testing.T) {
 		if _, ok := ask(l, q, 5*time.Minute); !ok {
 			t.Fatal("not permitted")
 		}
-		b.store.fail = errors.New("disk full")
+		b.store.fails(errors.New("disk full"))
 		l.Done(q, nil)
 		if !b.latched() {
 			t.Error("an act's end was lost, and nobody is told")
 		}
-		b.store.fail = nil
+		b.store.fails(nil)
 		time.Sleep(2 * keepEvery)
 		synctest.Wait()
-		if b.latched() || !strings.Contains(string(b.store.b), outcomeDone) {
-			t.Errorf("latched %v, kept %s", b.latched(), b.store.b)
+		if b.latched() || !strings.Contains(b.store.text(), outcomeDone) {
+			t.Errorf("latched %v, kept %s", b.latched(), b.store.text())
 		}
 		cancel()
 		<-over

@@ -177,6 +177,14 @@ backend apis
 	server one 127.0.0.1:6443 check inter 500ms fall 1
 `
 
+// ends is a kubelet that says why it ends, as klog writes it.
+const ends = `[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'echo "E1128 01:33:51.136446     617 run.go:72] \"command failed\" err=\"swap is on\"" >&2; exit 3'
+Restart=always
+RestartSec=1
+`
+
 // TestRepairKubelet: a kubelet that does not answer is not restarted behind a balancer with no live apiserver, nor while it writes; only once neither
 // is so, and then for real.
 func TestRepairKubelet(t *testing.T) {
@@ -205,6 +213,12 @@ func TestRepairKubelet(t *testing.T) {
 	n.sh(same + "; touch /run/quiet")
 	if err := n.until(`[ "$(systemctl show -P MainPID kubelet)" != "$(cat /run/before)" ] && nodeagent check Kubelet && nodeagent events --since 1h | grep -q restart-kubelet`); err != nil {
 		t.Errorf("%v\n%s", err, n.story())
+	}
+	// One that ends again and again is told with its own last words.
+	n.put("/etc/systemd/system/kubelet.service.d/50-ends.conf", []byte(ends), 0o644)
+	n.sh("systemctl daemon-reload; systemctl restart kubelet || true")
+	if err := n.until(`nodeagent status -o json | grep -q 'its process ended with exit code 3, [1-9].* its last error: .*swap is on'`); err != nil {
+		t.Errorf("%v\n%s", err, n.sh("nodeagent status || true"))
 	}
 	if err := n.denied(); err != nil {
 		t.Error(err)
