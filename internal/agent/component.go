@@ -80,8 +80,9 @@ func componentDeps(facts *facts) component.Deps {
 	d := component.Deps{Processes: facts.procs, Kubelet: func() component.Kubelet { return kubeletOf(facts.get()) }}
 	if repair.Booted() {
 		d.Unit = componentUnit
-		d.LastError = func(ctx context.Context, unit string) string {
-			return string(collect.NewRedactor(nil).Redact([]byte(component.JournalError(ctx, unit))))
+		d.LastError = func(ctx context.Context, unit string) (string, error) {
+			text, err := component.JournalError(ctx, unit)
+			return string(collect.NewRedactor(nil).Redact([]byte(text))), err
 		}
 	}
 	return d

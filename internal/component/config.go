@@ -45,7 +45,7 @@ type Deps struct {
 	Pods      func() []view.Pod                                             // the static pods, from memory
 	Kubelet   func() Kubelet                                                // from memory, or a few small files
 	Unit      func(ctx context.Context, pid int, name string) (Unit, error) // of the process, or the named one; nil: there is no systemd
-	LastError func(ctx context.Context, unit string) string                 // what a unit wrote last that is an error, free of secrets; nil: there is no journal
+	LastError func(ctx context.Context, unit string) (string, error)        // what a unit wrote last that is an error, free of secrets; nil: there is no journal
 	Observe   func(component string, d time.Duration)                       // each answer's duration
 	Processes *procs.Table                                                  // shared with others that look for processes, of Config's Proc; nil: one of its own
 }

@@ -55,15 +55,20 @@ const (
 	unitEveryFail = 5 * time.Second
 )
 
+// never is after every look.
+var never = time.Unix(1<<40, 0)
+
 // kubeletLooker keeps what must be known from look to look. It is of one loop alone.
 type kubeletLooker struct {
-	unit     Unit
-	noUnit   string
-	asked    time.Time
-	words    string
-	wordsOf  Unit // after which end words was read
-	restarts []restarts
-	version  programVersion
+	unit    Unit
+	noUnit  string
+	asked   time.Time
+	words   string
+	wordsOf Unit // after which end words was read
+
+	wordsAgain time.Time // it is read again once systemd was asked after that
+	restarts   []restarts
+	version    programVersion
 }
 
 type restarts struct {
@@ -123,14 +128,18 @@ func (l *kubeletLooker) ask(ctx context.Context, deps Deps, k Kubelet, well bool
 	}
 }
 
-// lastWords are what a kubelet that does not run wrote last; the journal is read once for each of its ends.
+// lastWords are what a kubelet that does not run wrote last; the journal is read once for each of its ends, and again where that failed.
 func (l *kubeletLooker) lastWords(ctx context.Context, deps Deps, k Kubelet) string {
 	if k.PID > 0 || l.unit.Name == "" || deps.LastError == nil {
 		l.words, l.wordsOf = "", Unit{}
 		return ""
 	}
-	if l.wordsOf != l.unit {
-		l.words, l.wordsOf = deps.LastError(ctx, l.unit.Name), l.unit
+	if l.wordsOf != l.unit || l.wordsAgain.Before(l.asked) {
+		words, err := deps.LastError(ctx, l.unit.Name)
+		l.words, l.wordsOf, l.wordsAgain = words, l.unit, never
+		if err != nil {
+			l.wordsAgain = l.asked // when systemd is asked again
+		}
 	}
 	return l.words
 }

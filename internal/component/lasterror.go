@@ -2,27 +2,27 @@ package component
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
 	"time"
 )
 
-// journalDeadline bounds one look into the journal, which may lie on a disk that hangs.
+// journalDeadline bounds one look into the journal, which may lie on a disk that hangs: a kubelet is not to be told as down much later for it.
 const journalDeadline = 3 * time.Second
 
-// JournalError is the last error that a unit's own processes wrote to the journal within a day, if it is among their last lines; empty: there is none, or it could
-// not be read.
-func JournalError(ctx context.Context, unit string) string {
+// JournalError is the last error that a unit's own processes wrote to the journal within a day, if it is among their last lines; empty: there is none.
+func JournalError(ctx context.Context, unit string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, journalDeadline)
 	defer cancel()
 	c := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--since=-1d", "--lines=30", "--output=cat", "_SYSTEMD_UNIT="+unit)
 	c.WaitDelay = time.Second
 	out, err := c.Output()
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("journalctl: %w", err)
 	}
-	return lastError(string(out))
+	return lastError(string(out)), nil
 }
 
 // klogError is a line of severity error or fatal as klog writes it: "E1128 01:33:51.136446     617 run.go:72] TEXT". A panic and Go's own last words

@@ -52,10 +52,39 @@ func TestKubelet(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s.set("/healthz", c.reply)
 			deps := Deps{Kubelet: func() Kubelet { return c.kubelet }, Unit: func(context.Context, int, string) (Unit, error) { return c.unit, nil }}
-			deps.LastError = func(context.Context, string) string { return "swap is on" }
+			deps.LastError = func(context.Context, string) (string, error) { return "swap is on", nil }
 			l := kubeletLooker{version: programVersion{paths: []string{"/nowhere"}}}
 			want(t, judgeKubelet(l.look(t.Context(), deps, n.cfg, time.Now())), c.status, c.reason, c.message)
 		})
+	}
+}
+
+// TestKubeletLastWords: the journal is read once for each end, and again after a look that failed.
+func TestKubeletLastWords(t *testing.T) {
+	var asked int
+	var fails error
+	deps := Deps{LastError: func(context.Context, string) (string, error) { asked++; return fmt.Sprint("words ", asked), fails }}
+	l := kubeletLooker{unit: Unit{Name: "kubelet.service", Restarts: 1}, asked: time.Unix(1000, 0)}
+	look := func(want string) {
+		t.Helper()
+		if got := l.lastWords(t.Context(), deps, Kubelet{}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	look("words 1")
+	l.asked = l.asked.Add(unitEveryFail)
+	look("words 1")
+	l.unit.Restarts++
+	fails = errors.New("deadline")
+	look("words 2")
+	look("words 2")
+	l.asked = l.asked.Add(unitEveryFail)
+	fails = nil
+	look("words 3")
+	l.asked = l.asked.Add(unitEveryFail)
+	look("words 3")
+	if got := l.lastWords(t.Context(), deps, Kubelet{PID: 7}); got != "" {
+		t.Errorf("a kubelet that runs has last words: %q", got)
 	}
 }
 

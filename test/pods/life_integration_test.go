@@ -251,11 +251,12 @@ func (n *node) killed(t *testing.T) {
 	}
 	p.remove()
 	p.gone()
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(filepath.Join(n.state, "pods")))
-	if err != nil {
-		t.Error(err)
-	}
-	for _, m := range mounts {
-		t.Errorf("a mount is left: %s", m.Mountpoint)
-	}
+	// The agent does without a pod before what its volumes were is taken away.
+	eventually(t, "no mount is left", waitFor(func() error {
+		mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(filepath.Join(n.state, "pods")))
+		for _, m := range mounts {
+			return fmt.Errorf("%s is left", m.Mountpoint)
+		}
+		return err
+	}))
 }
