@@ -12,11 +12,12 @@ import (
 // journalDeadline bounds one look into the journal, which may lie on a disk that hangs: a kubelet is not to be told as down much later for it.
 const journalDeadline = 3 * time.Second
 
-// JournalError is the last error that a unit's own processes wrote to the journal within a day, if it is among their last lines; empty: there is none.
+// JournalError is the last error that a unit's own processes wrote to the journal, if it is among their last lines; empty: there is none.
 func JournalError(ctx context.Context, unit string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, journalDeadline)
 	defer cancel()
-	c := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--since=-1d", "--lines=30", "--output=cat", "_SYSTEMD_UNIT="+unit)
+	// Without --since: systemd 252 counts the lines from there on, and not from the end.
+	c := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--lines=30", "--output=cat", "_SYSTEMD_UNIT="+unit)
 	c.WaitDelay = time.Second
 	out, err := c.Output()
 	if err != nil {
