@@ -109,10 +109,9 @@ func scan(table *procs.Table, programs []string, declared map[string]bool) (map[
 	}
 	proc := table.Proc()
 	boot := bootTime(proc)
-	namespace, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
 	found := map[string]*process{}
 	for pid, program := range candidates {
-		if !sameNetwork(proc, strconv.Itoa(pid), namespace) {
+		if apart, err := procs.Apart(proc, pid, "net"); err == nil && apart { // a node of kind; where that may not be read, it counts as here
 			continue
 		}
 		x, ok := readProcess(proc, pid, program, boot)
@@ -133,12 +132,6 @@ func programOf(comm string, programs []string) string {
 		}
 	}
 	return ""
-}
-
-// sameNetwork is false for a process in another network namespace, such as a node of kind. Where that may not be read, it counts as here.
-func sameNetwork(proc, pid, namespace string) bool {
-	other, err := os.Readlink(filepath.Join(proc, pid, "ns/net"))
-	return err != nil || namespace == "" || other == namespace
 }
 
 func readProcess(proc string, pid int, program string, boot time.Time) (*process, bool) {

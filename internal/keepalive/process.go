@@ -18,15 +18,14 @@ import (
 
 // Process is a keepalived on this node: the parent of its checkers and VRRP children.
 type Process struct {
-	PID     int    `json:"pid"`
-	Start   uint64 `json:"-"`              // field 22 of proc_pid_stat(5): with PID it names one process
-	State   byte   `json:"-"`              // R, S, D, T ...; T where a child is stopped
-	Unit    string `json:"unit,omitempty"` // its systemd unit, where it has one
-	InPod   bool   `json:"inPod,omitempty"`
-	comm    string
-	parent  int
-	netns   string
-	nsKnown bool
+	PID    int    `json:"pid"`
+	Start  uint64 `json:"-"`              // field 22 of proc_pid_stat(5): with PID it names one process
+	State  byte   `json:"-"`              // R, S, D, T ...; T where a child is stopped
+	Unit   string `json:"unit,omitempty"` // its systemd unit, where it has one
+	InPod  bool   `json:"inPod,omitempty"`
+	comm   string
+	parent int
+	away   bool // in another network namespace
 }
 
 // comms that keepalived's processes go by: keepalived(8), process_names. The kernel cuts names at 15 characters.
@@ -86,7 +85,6 @@ func keepalivedPIDs(table *procs.Table) ([]int, error) {
 // may not be read counts as in this one.
 func readKeepalived(proc string, pids []int) (parents []Process, whole bool, err error) {
 	whole = true
-	own, _ := os.Readlink(filepath.Join(proc, "self/ns/net"))
 	all := map[int]Process{}
 	for _, pid := range pids {
 		p, err := readProcess(proc, pid)
@@ -101,7 +99,7 @@ func readKeepalived(proc string, pids []int) (parents []Process, whole bool, err
 			whole = false
 			continue
 		}
-		if p.nsKnown && own != "" && p.netns != own {
+		if p.away {
 			continue
 		}
 		all[pid] = p
@@ -133,8 +131,8 @@ func readProcess(proc string, pid int) (Process, error) {
 	if b, err := os.ReadFile(filepath.Join(dir, "cgroup")); err == nil {
 		p.Unit, p.InPod = unitOf(b)
 	}
-	p.netns, err = os.Readlink(filepath.Join(dir, "ns/net"))
-	p.nsKnown = err == nil
+	apart, err := procs.Apart(proc, pid, "net")
+	p.away = err == nil && apart
 	return p, nil
 }
 

@@ -3,8 +3,6 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"os"
-	"path/filepath"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -13,6 +11,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/view"
 )
@@ -134,9 +133,8 @@ func (r *Runtime) SharesPIDs() bool {
 	if d == nil || d.peer <= 0 { // the kernel tells 0 of a process that is not seen from here (unix(7), SO_PEERCRED)
 		return false
 	}
-	ours, err1 := os.Readlink(filepath.Join(procfs, "self/ns/pid"))
-	its, err2 := os.Readlink(procPath(d.peer, "ns/pid"))
-	return err1 == nil && err2 == nil && ours == its
+	apart, err := procs.Apart(procfs, d.peer, "pid")
+	return err == nil && !apart
 }
 
 // Wake looks as soon as may be, for a reload.

@@ -2,14 +2,13 @@ package staticpod
 
 import (
 	"context"
-	"errors"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
+	"nodeagent/internal/procs"
 	"nodeagent/internal/reconcile"
 	"nodeagent/internal/staticpod/conditions"
 )
@@ -130,10 +129,6 @@ func decideGate(l latch, signs []string, privateMounts, resume bool) (latch, hea
 
 // privateMounts reports whether the agent's mounts are not init's.
 func privateMounts() (private, known bool) {
-	own, err1 := os.Readlink("/proc/self/ns/mnt")
-	init, err2 := os.Readlink("/proc/1/ns/mnt")
-	if errors.Join(err1, err2) != nil {
-		return false, false
-	}
-	return own != init, true
+	private, err := procs.Apart(procfs, 1, "mnt")
+	return private, err == nil
 }

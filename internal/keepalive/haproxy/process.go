@@ -87,14 +87,11 @@ func readProcess(proc string, pid int) (Process, error) {
 		p.Unsure = errors.Join(p.Unsure, err)
 		p.File = filepath.Join(cwd, p.File)
 	}
-	theirs, err := os.Readlink(filepath.Join(dir, "ns/net"))
+	apart, err := procs.Apart(proc, pid, "net")
 	p.Unsure = errors.Join(p.Unsure, err)
-	ours, err := os.Readlink(filepath.Join(proc, "self/ns/net"))
-	p.Unsure = errors.Join(p.Unsure, err)
-	p.Here = theirs == ours && theirs != ""
-	theirs, _ = os.Readlink(filepath.Join(dir, "ns/mnt"))
-	ours, _ = os.Readlink(filepath.Join(proc, "self/ns/mnt"))
-	p.Pod = theirs != ours
+	p.Here = err == nil && !apart
+	apart, err = procs.Apart(proc, pid, "mnt")
+	p.Pod = apart || err != nil
 	return p, nil
 }
 

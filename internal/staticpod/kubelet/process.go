@@ -56,7 +56,7 @@ func (h *host) inspect(pid int, name string, boot time.Time) *Process {
 			return nil
 		}
 	}
-	if h.elsewhere(dir) {
+	if h.elsewhere(pid) {
 		return nil
 	}
 	cmdline, err := readFile(h.real(dir+"/cmdline", true), maxFile)
@@ -79,17 +79,11 @@ func (h *host) inspect(pid int, name string, boot time.Time) *Process {
 
 // elsewhere tells a process of another node that is a container of this one, as kind's are: it shares neither the network nor the processes.
 // Where that may not be read it counts as here.
-func (h *host) elsewhere(dir string) bool {
-	for _, kind := range []string{"net", "pid"} {
-		ours, err := os.Readlink(h.real("/proc/self/ns/"+kind, false))
-		if err != nil {
-			return false
-		}
-		if theirs, err := os.Readlink(h.real(dir+"/ns/"+kind, false)); err != nil || theirs == ours {
-			return false
-		}
-	}
-	return true
+func (h *host) elsewhere(pid int) bool {
+	proc := h.real("/proc", true)
+	network, err1 := procs.Apart(proc, pid, "net")
+	processes, err2 := procs.Apart(proc, pid, "pid")
+	return errors.Join(err1, err2) == nil && network && processes
 }
 
 // serves tells k3s, rke2 and k0s as a node from the same binaries as a tool. k3s rewrites its title to one word, "k3s server".
@@ -109,7 +103,7 @@ func arguments(cmdline []byte) []string {
 	return out
 }
 
-// started is a process' start ; zero if it can't be told.
+// started is a process' start; zero if it can't be told.
 func (h *host) started(dir string, boot time.Time) time.Time {
 	b, err := readFile(h.real(dir+"/stat", true), 4096)
 	if err != nil || boot.IsZero() {
