@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"time"
 
 	"nodeagent/internal/component"
 	"nodeagent/internal/component/collect"
@@ -80,12 +81,24 @@ func componentDeps(facts *facts) component.Deps {
 	d := component.Deps{Processes: facts.procs, Kubelet: func() component.Kubelet { return kubeletOf(facts.get()) }}
 	if repair.Booted() {
 		d.Unit = componentUnit
-		d.LastError = func(ctx context.Context, unit string) (string, error) {
-			text, err := component.JournalError(ctx, unit)
-			return string(collect.NewRedactor(nil).Redact([]byte(text))), err
-		}
+		d.LastError = lastError
 	}
 	return d
+}
+
+// lastErrorDeadline: a kubelet is not to be told as down much later for a journal on a disk that hangs.
+const lastErrorDeadline = 3 * time.Second
+
+// lastError is the last error among a unit's last lines, without secrets.
+func lastError(ctx context.Context, unit string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lastErrorDeadline)
+	defer cancel()
+	// Without --since: systemd 252 counts the lines from there on, and not from the end.
+	log, err := repair.Journal(ctx, unit, "--lines=30", "--output=cat")
+	if err != nil {
+		return "", err
+	}
+	return string(collect.NewRedactor(nil).Redact([]byte(component.LastError(string(log))))), nil
 }
 
 // kubeletOf is what the components are told of it. One that is installed and was never set up, as before kubeadm join, is none of this node's.

@@ -55,20 +55,15 @@ const (
 	unitEveryFail = 5 * time.Second
 )
 
-// never is after every look.
-var never = time.Unix(1<<40, 0)
-
 // kubeletLooker keeps what must be known from look to look. It is of one loop alone.
 type kubeletLooker struct {
-	unit    Unit
-	noUnit  string
-	asked   time.Time
-	words   string
-	wordsOf Unit // after which end words was read
-
-	wordsAgain time.Time // it is read again once systemd was asked after that
-	restarts   []restarts
-	version    programVersion
+	unit     Unit
+	noUnit   string
+	asked    time.Time
+	words    string // its last error
+	heard    Unit   // as it was when words was read
+	restarts []restarts
+	version  programVersion
 }
 
 type restarts struct {
@@ -97,8 +92,7 @@ func (l *kubeletLooker) look(ctx context.Context, deps Deps, cfg Config, now tim
 	}
 	well := s.healthz.outcome == answered && s.healthz.status == http.StatusOK
 	l.ask(ctx, deps, s.kubelet, well, now)
-	s.unit, s.noUnit, s.lately = l.unit, l.noUnit, l.lately(now)
-	s.words = l.lastWords(ctx, deps, s.kubelet)
+	s.unit, s.noUnit, s.lately, s.words = l.unit, l.noUnit, l.lately(now), l.words
 	s.version = l.version.of(ctx, now)
 	return s
 }
@@ -126,22 +120,20 @@ func (l *kubeletLooker) ask(ctx context.Context, deps Deps, k Kubelet, well bool
 	for len(l.restarts) > 1 && now.Sub(l.restarts[0].at) > restartWindow {
 		l.restarts = l.restarts[1:]
 	}
+	l.hear(ctx, deps, k)
 }
 
-// lastWords are what a kubelet that does not run wrote last; the journal is read once for each of its ends, and again where that failed.
-func (l *kubeletLooker) lastWords(ctx context.Context, deps Deps, k Kubelet) string {
-	if k.PID > 0 || l.unit.Name == "" || deps.LastError == nil {
-		l.words, l.wordsOf = "", Unit{}
-		return ""
-	}
-	if l.wordsOf != l.unit || l.wordsAgain.Before(l.asked) {
+// hear reads what a kubelet that does not run wrote last: the journal once for each of its ends, and again where that failed.
+func (l *kubeletLooker) hear(ctx context.Context, deps Deps, k Kubelet) {
+	switch {
+	case k.PID > 0 || deps.LastError == nil:
+		l.words, l.heard = "", Unit{}
+	case l.heard != l.unit:
 		words, err := deps.LastError(ctx, l.unit.Name)
-		l.words, l.wordsOf, l.wordsAgain = words, l.unit, never
-		if err != nil {
-			l.wordsAgain = l.asked // when systemd is asked again
+		if l.words = words; err == nil {
+			l.heard = l.unit
 		}
 	}
-	return l.words
 }
 
 func (l *kubeletLooker) lately(now time.Time) int {

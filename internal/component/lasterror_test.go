@@ -17,7 +17,7 @@ func TestLastError(t *testing.T) {
 		{"a panic", "panic: runtime error: index out of range [3]\n\ngoroutine 1 [running]:\n", "panic: runtime error: index out of range [3]"},
 		{"long", "F0101 00:00:00.000000       1 main.go:9] " + strings.Repeat("x", 999) + "\n", strings.Repeat("x", 400) + "..."},
 	} {
-		if got := lastError(tt.log); got != tt.want {
+		if got := LastError(tt.log); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -64,28 +64,27 @@ func TestKubeletLastWords(t *testing.T) {
 	var asked int
 	var fails error
 	deps := Deps{LastError: func(context.Context, string) (string, error) { asked++; return fmt.Sprint("words ", asked), fails }}
-	l := kubeletLooker{unit: Unit{Name: "kubelet.service", Restarts: 1}, asked: time.Unix(1000, 0)}
-	look := func(want string) {
+	unit := Unit{Name: "kubelet.service", Restarts: 1}
+	deps.Unit = func(context.Context, int, string) (Unit, error) { return unit, nil }
+	var l kubeletLooker
+	now := time.Unix(1000, 0)
+	look := func(k Kubelet, after time.Duration, want string) {
 		t.Helper()
-		if got := l.lastWords(t.Context(), deps, Kubelet{}); got != want {
-			t.Errorf("%q, want %q", got, want)
+		now = now.Add(after)
+		if l.ask(t.Context(), deps, k, false, now); l.words != want {
+			t.Errorf("%q, want %q", l.words, want)
 		}
 	}
-	look("words 1")
-	l.asked = l.asked.Add(unitEveryFail)
-	look("words 1")
-	l.unit.Restarts++
+	look(Kubelet{}, 0, "words 1")
+	look(Kubelet{}, unitEveryFail, "words 1")
+	unit.Restarts++
 	fails = errors.New("deadline")
-	look("words 2")
-	look("words 2")
-	l.asked = l.asked.Add(unitEveryFail)
+	look(Kubelet{}, unitEveryFail, "words 2")
+	look(Kubelet{}, time.Second, "words 2")
 	fails = nil
-	look("words 3")
-	l.asked = l.asked.Add(unitEveryFail)
-	look("words 3")
-	if got := l.lastWords(t.Context(), deps, Kubelet{PID: 7}); got != "" {
-		t.Errorf("a kubelet that runs has last words: %q", got)
-	}
+	look(Kubelet{}, unitEveryFail, "words 3")
+	look(Kubelet{}, unitEveryFail, "words 3")
+	look(Kubelet{PID: 7}, unitEveryFail, "") // one that runs has no last words
 }
 
 // TestKubeletRestarts: a kubelet that is started again and again is failing although it answers in between, for as long as the window lasts.

@@ -19,10 +19,16 @@ const journalDeadline = 10 * time.Second
 
 // journalctl is the journal of this machine. It is asked only while everything else speaks for a restart.
 func journalctl(ctx context.Context, unit string) ([]byte, error) {
+	return Journal(ctx, unit, "--lines=1", "--output=json", "--output-fields=_SYSTEMD_UNIT")
+}
+
+// Journal gives what a unit's own processes wrote to this machine's journal, of which args choose (journalctl(1)); nothing: there is none. It takes
+// 10 s at most.
+func Journal(ctx context.Context, unit string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, journalDeadline)
 	defer cancel()
 	// By the field, not by --unit: that has systemd's own lines about the unit too.
-	cmd := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--lines=1", "--output=json", "--output-fields=_SYSTEMD_UNIT", "_SYSTEMD_UNIT="+unit)
+	cmd := exec.CommandContext(ctx, "journalctl", append([]string{"--quiet", "--no-pager", "_SYSTEMD_UNIT=" + unit}, args...)...)
 	cmd.WaitDelay = time.Second
 	var said bytes.Buffer
 	cmd.Stderr = &said
