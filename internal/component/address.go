@@ -47,12 +47,17 @@ func reachedAt(bind netip.Addr) string {
 // elsewhere is the answer of an address that no interface of this node has. What listens there is another node's, as after a move of addresses, and
 // would be taken for this node's own: it is not asked.
 func elsewhere(address string) (answer, bool) {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || at.Addr().IsLoopback() { // localhost
-		return answer{}, false
+	if at, err := netip.ParseAddrPort(address); err != nil || at.Addr().IsLoopback() {
+		return answer{}, false // the interfaces need not be listed
 	}
-	local, err := localAddresses()
-	if err != nil || local[at.Addr().Unmap().WithZone("")] {
+	local, _ := localAddresses() // nil where they can't be listed
+	return foreign(address, local)
+}
+
+// foreign is elsewhere over the addresses of this node; nil: they are not known.
+func foreign(address string, local map[netip.Addr]bool) (answer, bool) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().IsLoopback() || local == nil || local[at.Addr().Unmap().WithZone("")] { // no number: localhost
 		return answer{}, false
 	}
 	return answer{outcome: unreachable, detail: "no interface of this node has the address"}, true

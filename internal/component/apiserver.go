@@ -32,7 +32,7 @@ func (c *Checker) lookAPIServer(ctx context.Context, cfg Config) apiserverSeen {
 		s.found.fault = "list this node's addresses: " + err.Error()
 	}
 	s.place = apiserverPlace(s.found.flags(), local)
-	if away, is := elsewhere(s.place.address); is {
+	if away, is := foreign(s.place.address, local); is {
 		s.livez = away
 		return s
 	}

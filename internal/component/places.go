@@ -35,7 +35,7 @@ func (c *Checker) Places() []Place {
 	if f := c.finder.find(cfg, nameAPIServer); f.there() {
 		local, _ := localAddresses() // without them it is asked over loopback
 		at := apiserverPlace(f.flags(), local).address
-		if _, away := elsewhere(at); !away { // else condition APIServer says so
+		if _, away := foreign(at, local); !away { // else condition APIServer says so
 			out = append(out, Place{Component: nameAPIServer, Address: at, File: f.flags().or("tls-cert-file", cfg.PKI+"/apiserver.crt")})
 		}
 	}
