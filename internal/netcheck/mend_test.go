@@ -73,14 +73,20 @@ func TestMendsRefused(t *testing.T) {
 	}
 }
 
-// TestYoungFlanneldIsAwaited: what waits for its age is looked at again when it has it, without an event.
-func TestYoungFlanneldIsAwaited(t *testing.T) {
+// routeGone is a node that has lost the route to one peer, whose other entries are there.
+func routeGone() (netip.Prefix, *Network, picture, verdicts) {
 	subnet := netip.MustParsePrefix("10.244.2.0/24")
 	peer := Peer{Subnet: subnet, Overlay: subnet.Addr(), Underlay: netip.MustParseAddr("192.168.77.2"), MAC: "0a:00:00:00:77:02", Device: "flannel.1"}
 	n := &Network{Before: Memory{Backend: VXLAN4, Peers: []Peer{peer}}}
 	p := picture{backend: VXLAN4, sides: []side{{name: "flannel.1", device: Link{Index: 4, Name: "flannel.1", Up: true}, entries: []entry{{Peer: peer, neighbour: true, fdb: true, dst: peer.Underlay}}}}}
 	v := verdicts{}
 	v.add(FlannelPeers, health.Finding{Subject: subnet.String(), Status: health.Failing, Reason: routeMissing, Message: "gone"})
+	return subnet, n, p, v
+}
+
+// TestYoungFlanneldIsAwaited: what waits for its age is looked at again when it has it, without an event.
+func TestYoungFlanneldIsAwaited(t *testing.T) {
+	subnet, n, p, v := routeGone()
 	var refused []string
 	m := &mender{deps: Deps{Permit: func(kind, target, _ string) (bool, string, time.Time) {
 		t.Errorf("permission was asked for %s of %s", kind, target)
@@ -99,12 +105,7 @@ func TestYoungFlanneldIsAwaited(t *testing.T) {
 
 // TestCooldownIsAwaited: what may not be done yet is looked at again when it may.
 func TestCooldownIsAwaited(t *testing.T) {
-	subnet := netip.MustParsePrefix("10.244.2.0/24")
-	peer := Peer{Subnet: subnet, Overlay: subnet.Addr(), Underlay: netip.MustParseAddr("192.168.77.2"), MAC: "0a:00:00:00:77:02", Device: "flannel.1"}
-	n := &Network{Before: Memory{Backend: VXLAN4, Peers: []Peer{peer}}}
-	p := picture{backend: VXLAN4, sides: []side{{name: "flannel.1", device: Link{Index: 4, Name: "flannel.1", Up: true}, entries: []entry{{Peer: peer, neighbour: true, fdb: true, dst: peer.Underlay}}}}}
-	v := verdicts{}
-	v.add(FlannelPeers, health.Finding{Subject: subnet.String(), Status: health.Failing, Reason: routeMissing, Message: "gone"})
+	subnet, n, p, v := routeGone()
 	from := time.Now().Add(7 * time.Second)
 	m := &mender{deps: Deps{Permit: func(string, string, string) (bool, string, time.Time) { return false, "done 3s ago", from }},
 		passed: map[netip.Prefix]bool{subnet: true}, seen: time.Now(), since: map[string]time.Time{MendPeer + " " + subnet.String(): time.Now().Add(-time.Minute)}}

@@ -17,21 +17,23 @@ type timing struct {
 	grace                  time.Duration // of the stop that a failure leads to; 0: the pod's
 }
 
+// seconds given as the API takes them: 68 years stand for all that is longer, which a time.Duration would not hold.
+func seconds(n int64) time.Duration { return time.Duration(min(n, math.MaxInt32)) * time.Second }
+
 // timingOf reads a probe; what is unset has the API's default (core/v1 SetDefaults_Probe).
 func timingOf(p *corev1.Probe) timing {
-	or := func(v, def int32) int32 {
+	or := func(v, def int32) int64 {
 		if v <= 0 {
-			return def
+			return int64(def)
 		}
-		return v
+		return int64(v)
 	}
-	seconds := func(v int32) time.Duration { return time.Duration(v) * time.Second }
 	t := timing{
 		delay: seconds(or(p.InitialDelaySeconds, 0)), period: seconds(or(p.PeriodSeconds, 10)), timeout: seconds(or(p.TimeoutSeconds, 1)),
 		success: int(or(p.SuccessThreshold, 1)), failure: int(or(p.FailureThreshold, 3)),
 	}
 	if g := p.TerminationGracePeriodSeconds; g != nil && *g > 0 {
-		t.grace = time.Duration(min(*g, math.MaxInt32)) * time.Second // 68 years stand for all that is longer
+		t.grace = seconds(*g)
 	}
 	return t
 }

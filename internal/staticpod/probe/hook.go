@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -98,7 +97,7 @@ func httpHook(ctx context.Context, g *corev1.HTTPGetAction, t Target) *HookError
 }
 
 func sleepHook(ctx context.Context, s *corev1.SleepAction) *HookError {
-	timer := time.NewTimer(time.Duration(min(s.Seconds, math.MaxInt32)) * time.Second) // 68 years stand for all that is longer
+	timer := time.NewTimer(seconds(s.Seconds))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
