@@ -169,14 +169,18 @@ func eventually(t *testing.T, what string, ok func(context.Context) error) {
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := ok(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil || last == nil { // one that the deadline cut short says nothing of the state
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: %v", what, err)
+			t.Fatalf("%s: %v", what, last)
 		case <-tick.C:
 		}
 	}
