@@ -113,20 +113,3 @@ func kubeletOf(f kubelet.Facts) component.Kubelet {
 	}
 	return k
 }
-
-// componentUnit asks systemd for the unit of a process, or the named one where there is no process.
-func componentUnit(ctx context.Context, pid int, name string) (component.Unit, error) {
-	var hand repair.Hand
-	if pid > 1 {
-		found, err := hand.OfProcess(ctx, pid)
-		if err != nil || found == "" {
-			return component.Unit{}, err
-		}
-		name = found
-	}
-	u, err := hand.Unit(ctx, name)
-	if err != nil || u.LoadState == "not-found" {
-		return component.Unit{}, err
-	}
-	return component.Unit{Name: u.Name, ActiveState: u.ActiveState, FileState: u.FileState, Restarts: u.Restarts, Ended: u.Ended}, nil
-}

@@ -12,26 +12,40 @@ import (
 )
 
 // factsFor is how long what was found of a kubelet is believed by all who do not ask for more: a kubelet that starts is told of by its health
-// port, at once. Finding it reads a dozen small files and /proc.
-const factsFor = 10 * time.Second
+// port, at once. filesFor is how long its files are, while the same process is the kubelet: finding it reads a dozen small files and looks for a
+// hundred more.
+const (
+	factsFor = 10 * time.Second
+	filesFor = 30 * time.Second
+)
 
 // facts of this node's kubelet, found at most once in factsFor however many ask.
 type facts struct {
 	procs *procs.Table
 
-	mu sync.Mutex
-	at time.Time
-	f  kubelet.Facts
+	mu    sync.Mutex
+	at    time.Time // of the last look at the processes
+	files time.Time // of the last look at all
+	f     kubelet.Facts
 }
 
-func newFacts() *facts { return &facts{procs: procs.New("/proc")} }
+// together is for looks that fall on one moment, as reconcile.Wait has them do.
+const together = 100 * time.Millisecond
 
-// get are facts that are not older than factsFor.
+func newFacts() *facts { return &facts{procs: procs.Shared("/proc", together)} }
+
+// get are facts of which the processes are not older than factsFor, and the files not older than filesFor.
 func (f *facts) get() kubelet.Facts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.at.IsZero() || time.Since(f.at) >= factsFor {
-		f.f, f.at = kubelet.FindAmong(f.procs), time.Now()
+	switch {
+	case f.files.IsZero() || time.Since(f.files) >= filesFor:
+		f.find()
+	case time.Since(f.at) < factsFor:
+	case f.f.Same(f.procs):
+		f.at = time.Now()
+	default:
+		f.find()
 	}
 	return f.f
 }
@@ -40,8 +54,13 @@ func (f *facts) get() kubelet.Facts {
 func (f *facts) fresh() kubelet.Facts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.f, f.at = kubelet.FindAmong(f.procs), time.Now()
+	f.find()
 	return f.f
+}
+
+func (f *facts) find() {
+	f.f, f.at = kubelet.FindAmong(f.procs), time.Now()
+	f.files = f.at
 }
 
 // endpoint of the runtime as the kubelet was told.

@@ -123,28 +123,6 @@ func (a *agent) runtimeUnit() string {
 	return ""
 }
 
-// unitOf is what systemd says of the unit of a process, or of the named one.
-func unitOf(ctx context.Context, pid int, name string) (runtime.Unit, error) {
-	var hand repair.Hand
-	if pid > 1 {
-		found, err := hand.OfProcess(ctx, pid)
-		if err != nil || found == "" {
-			return runtime.Unit{}, err
-		}
-		name = found
-	}
-	u, err := hand.Unit(ctx, name)
-	return runtimeUnitOf(u), err
-}
-
-// runtimeUnitOf is nothing where the unit was removed: systemd answers for any name, with its defaults.
-func runtimeUnitOf(u repair.Unit) runtime.Unit {
-	if u.LoadState == "not-found" {
-		return runtime.Unit{}
-	}
-	return runtime.Unit{Name: u.Name, KillMode: u.KillMode, Restarts: u.Restarts}
-}
-
 func (a *agent) clearRepairs(_ context.Context, name string) (view.ClearResult, error) {
 	cleared, err := a.repairs.Clear(name)
 	var said *view.Error

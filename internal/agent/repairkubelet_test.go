@@ -9,7 +9,6 @@ import (
 	"nodeagent/internal/config"
 	"nodeagent/internal/health"
 	"nodeagent/internal/keepalive/haproxy"
-	"nodeagent/internal/repair"
 	"nodeagent/internal/runtime"
 	"nodeagent/internal/staticpod/conditions"
 )
@@ -172,21 +171,6 @@ func TestRestartNames(t *testing.T) {
 		_, err := config.Parse([]config.SourceFile{{Path: "c.yaml", Data: []byte("repair: {restarts: {" + a.Name + ": {after: 5m}}}")}}, config.Options{})
 		if restart := a == restartRuntime || a == restartKubelet; restart != (err == nil) {
 			t.Errorf("%s: %v", a.Name, err)
-		}
-	}
-}
-
-func TestRuntimeUnitOf(t *testing.T) {
-	for _, c := range []struct {
-		unit repair.Unit
-		want runtime.Unit
-	}{
-		{repair.Unit{Name: "containerd.service", LoadState: "loaded", KillMode: "process", Restarts: 3}, runtime.Unit{Name: "containerd.service", KillMode: "process", Restarts: 3}},
-		{repair.Unit{Name: "containerd.service", LoadState: "masked", KillMode: "process"}, runtime.Unit{Name: "containerd.service", KillMode: "process"}},
-		{repair.Unit{Name: "containerd.service", LoadState: "not-found", KillMode: "control-group"}, runtime.Unit{}}, // removed: systemd's defaults
-	} {
-		if got := runtimeUnitOf(c.unit); got != c.want {
-			t.Errorf("%+v gives %+v", c.unit, got)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func runtimeConfig(c config.Config, facts *facts) runtime.Config {
 		Processes: facts.procs, KubeletCgroup: func() runtime.KubeletCgroup { return kubeletCgroup(facts.get()) }}
 	out.Unneeded = func() string { return unneeded(c, facts.get()) }
 	if repair.Booted() {
-		out.Unit = unitOf
+		out.Unit = runtimeUnit
 	}
 	if c.RuntimeCanary.Every > 0 {
 		if exe, err := program(); err == nil { // one that is being replaced is found at the next look

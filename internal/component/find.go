@@ -80,7 +80,8 @@ func (f *finder) find(cfg Config, name string) found {
 	defer f.mu.Unlock()
 	out := found{looked: "not on this node: no manifest in " + strings.Join(cfg.Manifests, ", ") + " runs it, and no process has its name"}
 	var faults []string
-	declared, unreadable := f.manifests.read(cfg.Manifests, programs)
+	now := time.Now()
+	declared, unreadable := f.manifests.read(cfg.Manifests, programs, now)
 	for path, err := range unreadable {
 		if slices.Contains(cfg.Manifests, path) || strings.Contains(filepath.Base(path), name) { // others are about others
 			faults = append(faults, err.Error())
@@ -91,7 +92,6 @@ func (f *finder) find(cfg Config, name string) found {
 		out.manifest = &d
 		out.pod = f.pod(d)
 	}
-	now := time.Now()
 	any := map[string]bool{}
 	for program := range declared {
 		any[program] = true

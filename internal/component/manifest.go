@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -95,9 +96,17 @@ func left(name string) bool {
 	return strings.HasPrefix(name, ".")
 }
 
-// manifests reads folders of manifests, a file again only if it changed.
+// relisted is after how long folders are read again that seem to be as they were: a file may have been written in place.
+const relisted = 10 * time.Second
+
+// manifests reads folders of manifests, a file again only if it changed. Several loops ask every few seconds, and a folder may have hundreds of
+// files of which none is about a component: it is listed again if it or a file that was told of has changed, and now and then.
 type manifests struct {
-	files map[string]manifestFile
+	files   map[string]manifestFile
+	folders map[string]time.Time // when each path changed last, zero for one that is not there
+	listed  time.Time
+	out     map[string]declared
+	faults  map[string]error
 }
 
 type manifestFile struct {
@@ -107,15 +116,22 @@ type manifestFile struct {
 	err     error
 }
 
-// read lists the components of all paths. A path that can't be listed, or a file that can't be read, is a fault by its path; what is not there is none.
-func (m *manifests) read(paths, programs []string) (map[string]declared, map[string]error) {
-	out := map[string]declared{}
+// read lists the components of all paths. A path that can't be listed, or a file that can't be read, is a fault by its path; what is not there is
+// none. The maps are not to be changed.
+func (m *manifests) read(paths, programs []string, now time.Time) (map[string]declared, map[string]error) {
+	folders := map[string]time.Time{}
+	for _, p := range paths {
+		folders[p] = changedAt(p)
+	}
+	if len(m.faults) == 0 && now.Sub(m.listed) < relisted && maps.EqualFunc(folders, m.folders, time.Time.Equal) && m.same() {
+		return m.out, m.faults
+	}
+	m.out, m.faults, m.folders, m.listed = map[string]declared{}, map[string]error{}, folders, now
 	kept := map[string]manifestFile{}
-	faults := map[string]error{}
 	for _, p := range paths {
 		files, err := listManifests(p)
 		if err != nil {
-			faults[p] = err
+			m.faults[p] = err
 		}
 		for _, file := range files {
 			f, ok := m.file(file, programs)
@@ -124,17 +140,38 @@ func (m *manifests) read(paths, programs []string) (map[string]declared, map[str
 			}
 			kept[file] = f
 			if f.err != nil {
-				faults[file] = f.err
+				m.faults[file] = f.err
 			}
 			for program, d := range f.found {
-				if _, twice := out[program]; !twice {
-					out[program] = d
+				if _, twice := m.out[program]; !twice {
+					m.out[program] = d
 				}
 			}
 		}
 	}
 	m.files = kept
-	return out, faults
+	return m.out, m.faults
+}
+
+// same reports whether the files that tell of a component are as they were read.
+func (m *manifests) same() bool {
+	for path, f := range m.files {
+		if len(f.found) == 0 {
+			continue
+		}
+		if info, err := os.Stat(path); err != nil || !f.changed.Equal(info.ModTime()) || f.size != info.Size() {
+			return false
+		}
+	}
+	return true
+}
+
+func changedAt(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func (m *manifests) file(file string, programs []string) (manifestFile, bool) {

@@ -15,6 +15,7 @@ import (
 
 	"nodeagent/internal/event"
 	"nodeagent/internal/health"
+	"nodeagent/internal/reconcile"
 	"nodeagent/internal/view"
 )
 
@@ -83,10 +84,10 @@ func (w *writer) Run(ctx context.Context) error {
 	defer watching.Wait()
 	defer cancel()
 	watching.Go(func() { _ = w.board.Watch(ctx, nil, func(health.Snapshot) { w.Wake() }) })
-	beat := time.NewTicker(BeatEvery)
-	defer beat.Stop()
 	for {
-		next := w.pass(time.Now())
+		now := time.Now()
+		beat := time.After(reconcile.Wait(now.Add(BeatEvery), now))
+		next := w.pass(now)
 		var at <-chan time.Time
 		if !next.IsZero() {
 			at = time.After(time.Until(next))
@@ -97,7 +98,7 @@ func (w *writer) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-w.nudge:
 		case <-at:
-		case <-beat.C:
+		case <-beat:
 		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,19 +23,38 @@ const (
 
 // Table is the processes below one proc file system. It may be used from several goroutines.
 type Table struct {
-	proc string
+	proc  string
+	fresh time.Duration
 
-	mu    sync.Mutex
-	known map[int]known
+	mu     sync.Mutex
+	listed time.Time
+	walk   uint64 // number of the last one
+	known  map[int]known
 }
 
 type known struct {
+	walk        uint64 // the last one that listed it
 	comm        string
 	first, read time.Time
+
+	program string
+	asked   time.Time // for program
+}
+
+// due reports whether what was read of it at some time is to be read again.
+func (k known) due(read, now time.Time) bool {
+	return read.IsZero() || now.Sub(k.first) < young || now.Sub(read) >= reread
 }
 
 // New makes a table of the processes below proc, such as /proc. Nothing is read yet.
-func New(proc string) *Table { return &Table{proc: proc} }
+func New(proc string) *Table { return &Table{proc: proc, known: map[int]known{}} }
+
+// Shared makes a table for several who walk at about the same moment: a list serves all of them for as long as fresh.
+func Shared(proc string, fresh time.Duration) *Table {
+	t := New(proc)
+	t.fresh = fresh
+	return t
+}
 
 // Proc is the folder that the table is of.
 func (t *Table) Proc() string { return t.proc }
@@ -44,6 +65,19 @@ func (t *Table) Proc() string { return t.proc }
 func (t *Table) Each(see func(pid int, comm string)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if now := time.Now(); t.listed.IsZero() || now.Sub(t.listed) >= t.fresh {
+		if err := t.list(now); err != nil {
+			return err
+		}
+	}
+	for pid, k := range t.known {
+		see(pid, k.comm)
+	}
+	return nil
+}
+
+// list walks over proc. Whom it does not find has ended.
+func (t *Table) list(now time.Time) error {
 	d, err := os.Open(t.proc)
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
@@ -53,20 +87,18 @@ func (t *Table) Each(see func(pid int, comm string)) error {
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
 	}
-	now := time.Now()
-	was := t.known
-	t.known = make(map[int]known, len(names))
+	t.listed, t.walk = now, t.walk+1
 	var buffer [64]byte
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		k, seen := was[pid]
+		k, seen := t.known[pid]
 		if !seen {
 			k.first = now
 		}
-		if !seen || now.Sub(k.first) < young || now.Sub(k.read) >= reread {
+		if k.due(k.read, now) {
 			comm, ok := read(t.proc+"/"+name+"/comm", buffer[:])
 			if !ok {
 				continue // it ended, or may not be read
@@ -76,10 +108,34 @@ func (t *Table) Each(see func(pid int, comm string)) error {
 			}
 			k.read = now
 		}
+		k.walk = t.walk
 		t.known[pid] = k
-		see(pid, k.comm)
+	}
+	for pid, k := range t.known {
+		if k.walk != t.walk {
+			delete(t.known, pid)
+		}
 	}
 	return nil
+}
+
+// Program is the base name of the program that a process runs, as its file was called: a process can choose its comm, and not this. It is as old
+// as a comm may be, and empty for a thread of the kernel, for a process that may not be read, and for one that the last Each did not list.
+func (t *Table) Program(pid int) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k, seen := t.known[pid]
+	if !seen {
+		return ""
+	}
+	if now := time.Now(); k.due(k.asked, now) {
+		k.asked, k.program = now, ""
+		if exe, err := os.Readlink(t.proc + "/" + strconv.Itoa(pid) + "/exe"); err == nil {
+			k.program = filepath.Base(strings.TrimSuffix(exe, " (deleted)"))
+		}
+		t.known[pid] = k
+	}
+	return k.program
 }
 
 // Comm reads the comm at a path /proc/PID/comm; false: its process ended, or it may not be read.
@@ -89,20 +145,25 @@ func Comm(path string) (string, bool) {
 	return string(comm), ok
 }
 
-// read reads a short file of proc in three calls. os.ReadFile makes twice as many, which counts where every process is read.
 func read(path string, into []byte) ([]byte, bool) {
+	b, err := readShort(path, into)
+	return bytes.TrimRight(b, "\n"), err == nil
+}
+
+// readShort reads a short file of proc in three calls. os.ReadFile makes twice as many, which counts where every process is read.
+func readShort(path string, into []byte) ([]byte, error) {
 	fd, err := again(func() (int, error) {
 		return syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return nil, false
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	n, err := again(func() (int, error) { return syscall.Read(fd, into) })
 	_ = syscall.Close(fd)
 	if err != nil {
-		return nil, false
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return bytes.TrimRight(into[:n], "\n"), true
+	return into[:n], nil
 }
 
 func again(call func() (int, error)) (int, error) {

@@ -73,6 +73,68 @@ func TestEach(t *testing.T) {
 	})
 }
 
+func TestProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := folder(t.TempDir())
+		f.set(t, 20, "sh")
+		exe := filepath.Join(string(f), "20", "exe")
+		runs := func(program string) {
+			t.Helper()
+			_ = os.Remove(exe)
+			if err := os.Symlink(program, exe); err != nil {
+				t.Fatal(err)
+			}
+		}
+		table := New(string(f))
+		is := func(when, want string) {
+			t.Helper()
+			list(t, table)
+			if got := table.Program(20); got != want {
+				t.Errorf("%s: %q, want %q", when, got, want)
+			}
+		}
+		runs("/usr/bin/dash")
+		if got := table.Program(20); got != "" {
+			t.Errorf("before it is listed: %q", got)
+		}
+		is("at first", "dash")
+		runs("/usr/bin/kubelet (deleted)")
+		is("a young one", "kubelet")
+		time.Sleep(young)
+		is("the last time that it is read at each walk", "kubelet")
+		runs("/usr/bin/other")
+		is("a settled one", "kubelet")
+		time.Sleep(reread)
+		is("now and then", "other")
+		_ = os.Remove(exe)
+		time.Sleep(reread)
+		is("it may not be read", "")
+		if err := os.RemoveAll(filepath.Join(string(f), "20")); err != nil {
+			t.Fatal(err)
+		}
+		is("it ended", "")
+	})
+}
+
+func TestShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := folder(t.TempDir())
+		f.set(t, 1, "systemd")
+		table := Shared(string(f), time.Second)
+		if got := list(t, table); len(got) != 1 {
+			t.Errorf("at first: %v", got)
+		}
+		f.set(t, 2, "sh")
+		if got := list(t, table); len(got) != 1 {
+			t.Errorf("a list of just now does not serve: %v", got)
+		}
+		time.Sleep(time.Second)
+		if got := list(t, table); len(got) != 2 {
+			t.Errorf("a list of a second ago serves: %v", got)
+		}
+	})
+}
+
 func TestNoProc(t *testing.T) {
 	if err := New(filepath.Join(t.TempDir(), "none")).Each(func(int, string) {}); err == nil {
 		t.Error("no error without a proc file system")

@@ -59,7 +59,8 @@ func ParseStat(b []byte) (Stat, error) {
 
 // ReadStat reads the stat of one process below proc. The error is fs.ErrNotExist or ESRCH for one that is not there, or ended meanwhile.
 func ReadStat(proc string, pid int) (Stat, error) {
-	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
+	var buffer [1024]byte // fifty numbers, and a name of at most 64 bytes
+	b, err := readShort(proc+"/"+strconv.Itoa(pid)+"/stat", buffer[:])
 	if err != nil {
 		return Stat{}, err
 	}

@@ -3,6 +3,7 @@ package staticpod
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type Gate struct {
 	answer atomic.Pointer[answer]
 	resume atomic.Bool
 	latch  latch
+	mounts func() (private, known bool) // found once: a process keeps its mount namespace
 }
 
 type answer struct {
@@ -56,7 +58,7 @@ const latchVersion = 1
 
 // NewGate makes a gate that is shut until its first look.
 func NewGate(d GateDeps) *Gate {
-	g := &Gate{d: d}
+	g := &Gate{d: d, mounts: sync.OnceValues(privateMounts)}
 	g.answer.Store(&answer{why: "the node was not looked at yet"})
 	if _, err := d.Store.Load("gate", latchVersion, &g.latch); err != nil || g.latch.Boot != d.Boot {
 		g.latch = latch{Boot: d.Boot}
@@ -85,7 +87,7 @@ func (g *Gate) do(ctx context.Context) (time.Time, error) {
 	if !g.d.Even {
 		signs = g.d.Owner(ctx)
 	}
-	private, known := privateMounts()
+	private, known := g.mounts()
 	l, f := decideGate(g.latch, signs, private, g.resume.Swap(false))
 	if l != g.latch {
 		if l.Stepped != "" && g.latch.Stepped == "" {

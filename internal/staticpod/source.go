@@ -34,6 +34,7 @@ type source struct {
 	newWatcher func() (*fsnotify.Watcher, error) // replaced where a test has no use for events
 
 	kept    folder.Kept
+	listed  folder.Listing      // the last reading that came back
 	reading chan folder.Listing // not nil while a reading that did not come back in time is out
 	retries int                 // in a row, for a file that is being written
 	pruning atomic.Bool
@@ -113,11 +114,12 @@ func (s *source) read(path string) (folder.Listing, bool) {
 	if s.reading == nil {
 		s.reading = make(chan folder.Listing, 1)
 		out := s.reading
-		go func() { out <- folder.Read(path, time.Now()) }()
+		prev := s.listed
+		go func() { out <- folder.Reread(prev, path, time.Now()) }()
 	}
 	select {
 	case l := <-s.reading:
-		s.reading = nil
+		s.reading, s.listed = nil, l
 		return l, true
 	case <-time.After(readBound):
 		return folder.Listing{Path: path, Err: fmt.Errorf("read manifest folder: no answer from the file system of %s in %s", path, readBound)}, false

@@ -14,6 +14,30 @@ import (
 	"time"
 )
 
+// idle is what the agent and the runtime use while nothing happens, with no pod, ten and fifty.
+func idle(ctx context.Context, o options) (out []Figure, err error) {
+	r, err := newRig(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	for _, n := range []int{0, 10, 50} {
+		if n == 10 { // the first file: a folder that goes from several to none at once keeps its pods
+			if err := r.put("anchor.yaml", pod("anchor", "")); err != nil {
+				return out, err
+			}
+		}
+		fs, err := r.idling(ctx, n, o.idle)
+		for _, f := range fs {
+			fmt.Println(f)
+		}
+		if out = append(out, fs...); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
 // idling measures n pods to which nothing happens: the agent's CPU and memory, and how much more CPU containerd uses than with the same pods
 // and no agent.
 func (r *rig) idling(ctx context.Context, n int, d time.Duration) ([]Figure, error) {
@@ -58,7 +82,7 @@ func (r *rig) idling(ctx context.Context, n int, d time.Duration) ([]Figure, err
 			return nil, err
 		}
 	}
-	name := fmt.Sprintf("pods/idle-%d-", n)
+	name := fmt.Sprintf("idle/%d-pods-", n)
 	w, wo := meanOf(with), meanOf(without)
 	out := []Figure{
 		{Name: name + "agent-cpu", Value: w.agent, Unit: "%", N: len(with)},

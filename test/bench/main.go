@@ -57,6 +57,7 @@ var suites = []struct {
 }{
 	{"staticpods", staticPods},
 	{"pods", pods},
+	{"idle", idle},
 	{"keepalive", vipFigures},
 	{"network", network},
 	{"components", components},

@@ -17,7 +17,7 @@ import (
 )
 
 // pods: how long a manifest takes to become a running pod and a removed one to end, beside the same calls made by hand; restarts after their
-// back-off; what the agent and the runtime use while nothing happens.
+// back-off.
 func pods(ctx context.Context, o options) (out []Figure, err error) {
 	r, err := newRig(ctx, o)
 	if err != nil {
@@ -36,11 +36,6 @@ func pods(ctx context.Context, o options) (out []Figure, err error) {
 		}
 	}
 
-	at0, err := r.idling(ctx, 0, o.idle) // first, since a folder that goes from several files to none at once keeps its pods
-	add(at0...)
-	if err != nil {
-		return out, err
-	}
 	if err := r.put("anchor.yaml", pod("anchor", "")); err != nil {
 		return out, err
 	}
@@ -59,8 +54,6 @@ func pods(ctx context.Context, o options) (out []Figure, err error) {
 		func() ([]Figure, error) { return r.dropped(ctx, b, w, o.n) },
 		func() ([]Figure, error) { return r.tenAtOnce(ctx, b, w, max(o.n/4, 3)) },
 		func() ([]Figure, error) { return r.killedAgain(ctx, b, max(o.n/4, 3)) },
-		func() ([]Figure, error) { return r.idling(ctx, 10, o.idle) },
-		func() ([]Figure, error) { return r.idling(ctx, 50, o.idle) },
 	} {
 		fs, err := measure()
 		add(fs...)

@@ -50,7 +50,7 @@ func (b Balancer) Validate() error {
 	var names []string
 	var addrs []netip.AddrPort
 	for _, s := range b.Servers {
-		p.add(!word.MatchString(s.Name), "server %q: use letters, digits and _.-", s.Name)
+		p.add(!isWord(s.Name), "server %q: use letters, digits and _.-", s.Name)
 		p.add(slices.Contains(names, s.Name), "server %s stands twice", s.Name)
 		p.add(!s.Addr.IsValid() || s.Addr.Port() == 0 || s.Addr.Addr().IsUnspecified() || s.Addr.Addr().IsMulticast(), "server %s: write address:port, such as 10.0.0.11:6443", s.Name)
 		p.add(s.Addr.IsValid() && slices.Contains(addrs, s.Addr), "server %s: another one has %s", s.Name, s.Addr)
@@ -61,9 +61,9 @@ func (b Balancer) Validate() error {
 	}
 	p.add(b.Bind.IsValid() && (b.Bind.IsMulticast() || b.Bind.Zone() != ""), "bind %s: use an address of the node or the VIP", b.Bind)
 	p.add(!slices.Contains([]string{"/readyz", "/livez", "/healthz"}, b.Check), "check %q: use /readyz, /livez or /healthz", b.Check)
-	p.add(b.CA != "" && !file.MatchString(b.CA), "ca %q: use an absolute path without blanks and quotes", b.CA)
-	p.add(!file.MatchString(b.Socket) || len(b.Socket) > 100, "socket %q: use an absolute path of at most 100 characters without blanks and quotes", b.Socket)
-	p.add(!word.MatchString(b.User), "user %q: use the name of a user, or -", b.User)
+	p.add(b.CA != "" && !isFile(b.CA), "ca %q: use an absolute path without blanks and quotes", b.CA)
+	p.add(!isFile(b.Socket) || len(b.Socket) > 100, "socket %q: use an absolute path of at most 100 characters without blanks and quotes", b.Socket)
+	p.add(!isWord(b.User), "user %q: use the name of a user, or -", b.User)
 	return errors.Join(p...)
 }
 

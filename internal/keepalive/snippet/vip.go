@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -50,11 +49,16 @@ var (
 	balancerTemplate = template.Must(template.New("haproxy.cfg").Option("missingkey=error").Parse(balancerText))
 )
 
-// word is what may stand in a configuration without quotes: no blank, quote, brace, comment or parameter.
-var word = regexp.MustCompile(`^[A-Za-z0-9_.:@%+-]{1,64}$`)
+// bare are the characters that may stand in a configuration without quotes: no blank, quote, brace, comment or parameter.
+const bare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@%+-"
 
-// file is an absolute path of such characters.
-var file = regexp.MustCompile(`^/[A-Za-z0-9_.:@%+/-]{1,255}$`)
+// isWord reports whether s is 1 to 64 of such characters.
+func isWord(s string) bool { return s != "" && len(s) <= 64 && strings.Trim(s, bare) == "" }
+
+// isFile reports whether s is an absolute path of such characters.
+func isFile(s string) bool {
+	return len(s) > 1 && len(s) <= 256 && s[0] == '/' && strings.Trim(s, bare+"/") == ""
+}
 
 // maxComm is TASK_COMM_LEN of the kernel less its zero.
 const maxComm = 15
@@ -95,9 +99,9 @@ func (p *problems) add(bad bool, format string, args ...any) {
 func (v VIP) Validate() error {
 	v = v.filled()
 	var p problems
-	p.add(!word.MatchString(v.Instance), "instance %q: use letters, digits and _.-", v.Instance)
+	p.add(!isWord(v.Instance), "instance %q: use letters, digits and _.-", v.Instance)
 	p.add(v.Interface == "", "interface: name the one that the nodes reach one another on (`ip -br addr` lists them)")
-	p.add(v.Interface != "" && (!word.MatchString(v.Interface) || len(v.Interface) > 15), "interface %q is no name of an interface", v.Interface)
+	p.add(v.Interface != "" && (!isWord(v.Interface) || len(v.Interface) > 15), "interface %q is no name of an interface", v.Interface)
 	p.add(v.VRID == 51, "vrid 51: choose another number; every example has 51, and so has the next cluster on this network")
 	p.add(v.VRID == 0, "vrid: choose a number of 1 to 255 that nobody else on this network uses")
 	p.add(v.VRID < 0 || v.VRID > 255, "vrid %d: use 1 to 255", v.VRID)
@@ -114,11 +118,11 @@ func (v VIP) Validate() error {
 		p.add(slices.Contains(v.Addresses[:i], a), "address %s stands twice", a)
 	}
 	v.validatePeers(&p)
-	p.add(!word.MatchString(v.Policy) || strings.HasPrefix(v.Policy, "."), "policy %q: use letters, digits and _.-", v.Policy)
-	p.add(!file.MatchString(v.VerdictDir), "verdict folder %q: use an absolute path without blanks and quotes", v.VerdictDir)
-	p.add(!file.MatchString(v.FIFO), "fifo %q: use an absolute path without blanks and quotes", v.FIFO)
+	p.add(!isWord(v.Policy) || strings.HasPrefix(v.Policy, "."), "policy %q: use letters, digits and _.-", v.Policy)
+	p.add(!isFile(v.VerdictDir), "verdict folder %q: use an absolute path without blanks and quotes", v.VerdictDir)
+	p.add(!isFile(v.FIFO), "fifo %q: use an absolute path without blanks and quotes", v.FIFO)
 	p.add(v.Weight < -253 || v.Weight > -2, "weight %d: use -253 to -2, larger than the gap between two priorities", v.Weight)
-	p.add(!word.MatchString(v.Comm) || len(v.Comm) > maxComm, "comm %q: use at most %d letters and digits, as /proc/PID/comm has them", v.Comm, maxComm)
+	p.add(!isWord(v.Comm) || len(v.Comm) > maxComm, "comm %q: use at most %d letters and digits, as /proc/PID/comm has them", v.Comm, maxComm)
 	p.add(v.Terminate < 0 || v.Terminate > 3600, "terminate %d: use 0 to 3600 seconds", v.Terminate)
 	return errors.Join(p...)
 }

@@ -14,12 +14,12 @@ import (
 // Process is what /proc tells of one process.
 type Process struct {
 	PID   int
-	Name  string // comm, cut at 15 bytes by the kernel
-	State byte   // R, S, D, T, Z ... of the main thread (proc_pid_stat(5))
-	Gone  bool   // it has ended, and is not waited for yet
-	Start uint64 // in clock ticks since boot: with PID it is one process and no other
-	Age   time.Duration
-	Args  []string // read for the names that were asked for; nil otherwise
+	Name  string        // comm, cut at 15 bytes by the kernel
+	State byte          // R, S, D, T, Z ... of the main thread (proc_pid_stat(5))
+	Gone  bool          // it has ended, and is not waited for yet
+	Start uint64        // in clock ticks since boot: with PID it is one process and no other
+	Age   time.Duration // ReadProcesses alone tells it
+	Args  []string      // read for the names that were asked for; nil otherwise
 }
 
 // ReadProcesses reads the processes for whose comm want says yes, with their command lines. One that ends meanwhile is left out.
@@ -56,11 +56,7 @@ func ReadProcesses(table *procs.Table, want func(comm string) bool) ([]Process, 
 
 // ReadProcess reads one process; false: there is none.
 func ReadProcess(proc string, pid int) (Process, bool) {
-	up, err := procs.Uptime(proc)
-	if err != nil {
-		return Process{}, false
-	}
-	return read(proc, pid, up)
+	return read(proc, pid, 0)
 }
 
 func read(proc string, pid int, up time.Duration) (Process, bool) {

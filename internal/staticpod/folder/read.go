@@ -37,7 +37,8 @@ type Listing struct {
 	Files    map[string]File // by base name
 	Retry    time.Duration   // above 0: a file is being written; read again after this
 
-	bytes int // read so far
+	bytes int             // read so far
+	known map[string]File // of the reading before; nil once this one is done
 }
 
 // File is one entry of a listing. Exactly one of Bytes (not nil), Busy, Err and Ignored tells what became of it.
@@ -50,12 +51,28 @@ type File struct {
 	// Mode and UID of a file that was read, for the Secrets in it (manifest.SecretFile).
 	Mode fs.FileMode
 	UID  uint32
+
+	stamp stamp
+}
+
+// Reread is Read for who has read the folder before: a file that is still as it was then is not read again.
+func Reread(prev Listing, path string, now time.Time) Listing {
+	l := Listing{Path: path, Files: map[string]File{}}
+	if prev.bytes <= maxKept {
+		l.known = prev.Files
+	}
+	l = read(l, path, now)
+	l.known = nil
+	return l
 }
 
 // Read lists the folder as kubelet does (pkg/kubelet/config/file.go): names that do not start with a dot, regular files behind
 // symlinks too, not recursive; the path may be one file. It may hang with the file system: call it beside a deadline.
 func Read(path string, now time.Time) Listing {
-	l := Listing{Path: path, Files: map[string]File{}}
+	return read(Listing{Path: path, Files: map[string]File{}}, path, now)
+}
+
+func read(l Listing, path string, now time.Time) Listing {
 	st, err := os.Stat(path)
 	if err != nil {
 		l.Err, l.Missing = fmt.Errorf("read manifest folder: %w", err), errors.Is(err, fs.ErrNotExist)
@@ -97,7 +114,7 @@ func (l *Listing) take(name, path string, now time.Time) {
 		}
 		return
 	}
-	f, retry, gone := readFile(path, maxBytes-l.bytes, now)
+	f, retry, gone := readFile(path, maxBytes-l.bytes, now, l.known[name])
 	if gone {
 		return
 	}
@@ -108,12 +125,16 @@ func (l *Listing) take(name, path string, now time.Time) {
 	l.Files[name] = f
 }
 
-// readFile reads one file of at most room bytes whole or not at all. A folder inside the folder, or a file that went away
-// meanwhile, is gone.
-func readFile(path string, room int, now time.Time) (f File, retry time.Duration, gone bool) {
-	// To open is to act: it lets a FIFO's writer go on, and starts a watchdog.
-	if st, err := os.Stat(path); err == nil && !st.IsDir() && !st.Mode().IsRegular() {
+// readFile reads one file of at most room bytes whole or not at all, unless it is still what was. A folder inside the folder, or a file that went
+// away meanwhile, is gone.
+func readFile(path string, room int, now time.Time, was File) (f File, retry time.Duration, gone bool) {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil || st.IsDir():
+	case !st.Mode().IsRegular(): // to open is to act: it lets a FIFO's writer go on, and starts a watchdog
 		return File{Err: notRegular(st)}, 0, false
+	case was.Bytes != nil && len(was.Bytes) <= room && was.stamp.settled && was.stamp.of(st):
+		return was, 0, false
 	}
 	// O_NONBLOCK: one that has taken the file's place since must not hold the reader.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -127,7 +148,7 @@ func readFile(path string, room int, now time.Time) (f File, retry time.Duration
 		return File{Err: pathless(err)}, 0, false
 	}
 	defer file.Close()
-	st, err := file.Stat()
+	st, err = file.Stat()
 	switch {
 	case err != nil:
 		return File{Err: pathless(err)}, 0, false
@@ -154,7 +175,7 @@ func readFile(path string, room int, now time.Time) (f File, retry time.Duration
 	if b == nil {
 		b = []byte{}
 	}
-	return File{Bytes: b, Mode: st.Mode(), UID: st.Sys().(*syscall.Stat_t).Uid}, 0, false
+	return File{Bytes: b, Mode: st.Mode(), UID: st.Sys().(*syscall.Stat_t).Uid, stamp: stampOf(st, now)}, 0, false
 }
 
 func notRegular(st fs.FileInfo) error {

@@ -81,6 +81,60 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestReread: a file is opened again only if it is another, or was young when it was read.
+func TestReread(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.yaml")
+	put(t, path, "one")
+	opened, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	must(t, err)
+	defer unix.Close(opened)
+	later := time.Now().Add(time.Minute)
+	l := Read(dir, time.Now())
+	for _, step := range []struct {
+		name  string
+		do    func()
+		now   time.Time
+		opens bool
+		want  string
+		mode  os.FileMode
+	}{
+		{"it was young", func() {}, later, true, "one", 0o644},
+		{"it is as it was", func() {}, later, false, "one", 0o644},
+		{"still", func() {}, later, false, "one", 0o644},
+		{"written, its times put back", func() {
+			st, err := os.Stat(path)
+			must(t, err)
+			put(t, path, "two")
+			must(t, os.Chtimes(path, time.Time{}, st.ModTime()))
+		}, later, true, "two", 0o644},
+		{"another mode", func() { must(t, os.Chmod(path, 0o600)) }, later, true, "two", 0o600},
+		{"replaced", func() {
+			put(t, filepath.Join(dir, ".new"), "two")
+			must(t, os.Rename(filepath.Join(dir, ".new"), path))
+		}, later, true, "two", 0o644},
+		{"nothing more", func() {}, later, false, "two", 0o644},
+	} {
+		step.do()
+		watch, err := unix.InotifyAddWatch(opened, path, unix.IN_OPEN)
+		must(t, err)
+		l = Reread(l, dir, step.now)
+		n, _ := unix.Read(opened, make([]byte, 1024))
+		if f := l.Files["a.yaml"]; n > 0 != step.opens || string(f.Bytes) != step.want || f.Mode.Perm() != step.mode {
+			t.Errorf("%s: opened %v, want %v; %q %v, %v", step.name, n > 0, step.opens, f.Bytes, f.Mode, f.Err)
+		}
+		_, _ = unix.InotifyRmWatch(opened, uint32(watch))
+		_, _ = unix.Read(opened, make([]byte, 1024))
+	}
+	must(t, os.Remove(path))
+	if l = Reread(l, dir, later); len(l.Files) != 0 {
+		t.Errorf("a file that is gone is listed: %v", l.Files)
+	}
+	if l.known != nil {
+		t.Error("a listing holds the one before it")
+	}
+}
+
 func TestReadAFileThatIsBeingWritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")

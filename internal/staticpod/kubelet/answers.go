@@ -1,7 +1,10 @@
 package kubelet
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"time"
 )
@@ -15,18 +18,22 @@ const answersWithin = time.Second
 // Answers tells whether anything speaks HTTP at a kubelet's health address (host:port, see Config.HealthzAddress), whatever it
 // says. It takes at most a second.
 func Answers(ctx context.Context, address string) bool {
+	if refused(address) {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
 	}
-	// No proxy, no kept connection, no redirect to elsewhere.
-	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // whatever waits ends
+	if _, err := fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address); err != nil {
+		return false
 	}
-	resp, err := client.Do(req)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return false
 	}

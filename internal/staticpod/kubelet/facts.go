@@ -50,6 +50,19 @@ func Find(root string) Facts {
 // FindAmong is Find for this node, for who looks again and again: table keeps what it knows of the processes.
 func FindAmong(table *procs.Table) Facts { return (&host{root: "/"}).find(table) }
 
+// Same reports whether the kubelet that runs on this node is still the one that f tells of, or still none. Only processes are looked at: what its
+// files say may have changed.
+func (f Facts) Same(table *procs.Table) bool {
+	now, read := (&host{root: "/"}).process(table, f.BootedAt)
+	switch {
+	case !read || !f.ProcRead:
+		return false
+	case now == nil || f.Running == nil:
+		return now == nil && f.Running == nil
+	}
+	return now.PID == f.Running.PID && now.StartedAt.Equal(f.Running.StartedAt)
+}
+
 func (h *host) find(table *procs.Table) Facts {
 	var f Facts
 	f.BootedAt = h.bootTime()

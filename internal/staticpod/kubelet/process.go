@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +29,7 @@ func (h *host) process(table *procs.Table, boot time.Time) (*Process, bool) {
 	}
 	var found *Process
 	for pid, name := range comms {
-		p := h.inspect(pid, name, boot)
+		p := h.inspect(table, pid, name, boot)
 		if p == nil {
 			continue
 		}
@@ -45,14 +43,13 @@ func (h *host) process(table *procs.Table, boot time.Time) (*Process, bool) {
 func rank(name string) int { return slices.Index(kubelets, name) }
 
 // inspect is the process if it is a kubelet, else nil. A process that ends meanwhile is none.
-func (h *host) inspect(pid int, name string, boot time.Time) *Process {
+func (h *host) inspect(table *procs.Table, pid int, name string, boot time.Time) *Process {
 	dir := "/proc/" + strconv.Itoa(pid)
 	if i := strings.IndexByte(name, '-'); i > 0 {
 		name = name[:i] // k3s-server, k3s-agent
 	}
 	if !slices.Contains(kubelets, name) { // comm follows prctl; the binary's name does not
-		exe, err := os.Readlink(h.real(dir+"/exe", false))
-		if name = filepath.Base(strings.TrimSuffix(exe, " (deleted)")); err != nil || !slices.Contains(kubelets, name) {
+		if name = table.Program(pid); !slices.Contains(kubelets, name) {
 			return nil
 		}
 	}

@@ -60,9 +60,20 @@ func TestAnswers(t *testing.T) {
 	if !Answers(t.Context(), address) {
 		t.Error("a sick kubelet is a kubelet")
 	}
+	if refused(address) {
+		t.Error("a port that is open is refused")
+	}
 	sick.Close()
+	if !refused(address) {
+		t.Error("a port that is closed is not refused")
+	}
 	if Answers(t.Context(), address) {
 		t.Error("nobody listens")
+	}
+	for _, elsewhere := range []string{"192.0.2.1:10248", "localhost:10248", ""} {
+		if refused(elsewhere) {
+			t.Errorf("%q is no port of loopback", elsewhere)
+		}
 	}
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

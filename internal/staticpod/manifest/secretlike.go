@@ -37,6 +37,9 @@ func warnOfSecrets(s *sink, data map[string]string, p place) {
 	}
 }
 
+// maxSecretName bounds what is taken for the name of a value: what is longer is prose.
+const maxSecretName = 64
+
 // hint is a place that looks like a secret: a line of the value from 1, or 0 for the value as a whole.
 type hint struct {
 	line int
@@ -45,7 +48,7 @@ type hint struct {
 
 var (
 	// name = value, name: value, with what YAML, JSON, INI, shells and flags put around them.
-	assignment = regexp.MustCompile(`^\s*(?:-\s+|export\s+|--)?[{,]?\s*["']?([A-Za-z0-9_.\- ]{1,64}?)["']?\s*[:=]\s*(.*)$`)
+	assignment = regexp.MustCompile(`^\s*(?:-\s+|export\s+|--)?[{,]?\s*["']?([A-Za-z0-9_.\- ]+?)["']?\s*[:=]\s*(.*)$`)
 	// keepalived and HAProxy write theirs with a blank.
 	blankSeparated = regexp.MustCompile(`^\s*(?:user\s+\S+\s+)?(auth_pass|insecure-password|password|stats auth)\s+(\S.*)$`)
 	inURL          = regexp.MustCompile(`[a-z][a-z0-9+.-]*://[^/\s:@"']+:([^/\s@"']+)@`)
@@ -81,7 +84,7 @@ func secretLine(line string) string {
 	if t := strings.TrimSpace(line); t == "" || strings.IndexByte("#;", t[0]) >= 0 || strings.HasPrefix(t, "//") {
 		return ""
 	}
-	if m := assignment.FindStringSubmatch(line); m != nil && secretName(m[1]) && hasValue(m[2]) {
+	if m := assignment.FindStringSubmatch(line); m != nil && len(m[1]) <= maxSecretName && secretName(m[1]) && hasValue(m[2]) {
 		return strings.TrimSpace(m[1])
 	}
 	if m := blankSeparated.FindStringSubmatch(line); m != nil && hasValue(m[2]) && strings.IndexByte(":=", m[2][0]) < 0 {
