@@ -110,6 +110,7 @@ if [ "$1" = test ]; then
 	want keepalived have keepalived
 	want haproxy have haproxy
 	want etcd-server have etcd
+	want strace have strace # an etcd whose disk is slow
 	want iproute2 have ip
 	want iptables have iptables
 	want nftables have nft

@@ -105,10 +105,10 @@ func (m *member) layOut(ca *pki) {
 		m.t.Fatal(err)
 	}
 	write(m.t, filepath.Join(dir, "ca.crt"), string(text))
-	c, k := ca.issue(m.t, m.name, "", time.Now().Add(time.Hour), m.ip, "localhost")
+	c, k := ca.issue(m.t, m.name, "", time.Now().Add(24*time.Hour), m.ip, "localhost")
 	write(m.t, filepath.Join(dir, "server.crt"), string(c))
 	write(m.t, filepath.Join(dir, "server.key"), string(k))
-	c, k = ca.issue(m.t, "kube-etcd-healthcheck-client", "", time.Now().Add(time.Hour))
+	c, k = ca.issue(m.t, "kube-etcd-healthcheck-client", "", time.Now().Add(24*time.Hour))
 	write(m.t, filepath.Join(dir, "healthcheck-client.crt"), string(c))
 	write(m.t, filepath.Join(dir, "healthcheck-client.key"), string(k))
 	m.etcdCA, m.args = ca, m.flags()
