@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nodeagent/internal/lab"
+	"nodeagent/internal/view"
 )
 
 // rig is a runtime the script is played over.
@@ -289,6 +290,7 @@ func (s *stage) daemonKilled() {
 		s.agent.condition("StaticPods", "ok", "")
 	})
 	s.t.Log("a container that dies while no daemon is there")
+	counted := s.restarts("web", before.ID)
 	s.agent.kill()
 	s.kill(before)
 	eventually(s.t, "the runtime sees the death", func(ctx context.Context) error {
@@ -298,7 +300,27 @@ func (s *stage) daemonKilled() {
 		return nil
 	})
 	s.agent.start()
-	s.running("web", func(c lab.Seen) bool { return c.Attempt == before.Attempt+1 })
+	// The number of an attempt that a killed daemon was about to make is not used again, so it may grow by more than one.
+	after := s.running("web", func(c lab.Seen) bool { return c.Attempt > before.Attempt })
+	if n := s.restarts("web", after.ID); n != counted+1 {
+		s.t.Errorf("one death counts as %d restarts", n-counted)
+	}
+}
+
+// restarts is what the daemon counts for the only container of a pod, once it shows that one as running.
+func (s *stage) restarts(pod, id string) int {
+	s.t.Helper()
+	n := 0
+	s.agent.await("container "+id+" is shown", func(v view.Status) bool {
+		for _, p := range v.Pods {
+			if p.Name == pod && len(p.Containers) == 1 && p.Containers[0].ID == id && p.Containers[0].State == "running" {
+				n = p.Containers[0].Restarts
+				return true
+			}
+		}
+		return false
+	})
+	return n
 }
 
 // steps are the moments after a change at which the daemon is killed: a start takes some hundred milliseconds.
