@@ -253,7 +253,7 @@ func stuck(n node, deb string) error {
 	}
 	before := n.sh(containers)
 	for _, do := range []string{"dpkg -i " + n.give(deb) + "; nodeagent status -o json | tr -d ' \n' | grep -q '\"daemon\":true'", "dpkg -r nodeagent; not systemctl --quiet is-failed nodeagent"} {
-		if err := n.expect(hang + "timeout 20 " + do + "; not [ -e /proc/$(cat /run/before) ]"); err != nil {
+		if err := n.expect(hang + "timeout 40 " + do + "; not [ -e /proc/$(cat /run/before) ]"); err != nil {
 			return err
 		}
 	}

@@ -76,7 +76,11 @@ func olderTree(t *testing.T) packages {
 func plain(t *testing.T, p packages, name string) packages {
 	t.Helper()
 	p.plain = filepath.Join(scratch, name)
-	repack(t, p.deb, p.plain, func(string) {})
+	packageTrees.Lock()
+	defer packageTrees.Unlock()
+	tree := unpack(t, p.deb)
+	pack(t, tree, p.plain)
+	packageTrees.trees[p.plain] = tree
 	return p
 }
 
@@ -106,38 +110,65 @@ type broken struct {
 // breakDeb makes a package with a fault.
 func breakDeb(t *testing.T, deb string, b broken) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another name for each test: see give
-	repack(t, deb, out, func(tree string) {
-		path := filepath.Join(tree, b.file)
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
-		if text == string(content) {
-			t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	})
+	dir := t.TempDir()
+	tree, out := filepath.Join(dir, "tree"), filepath.Join(dir, regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another name for each test: see give
+	// One at a time: a link more or less is a change of the file for a tar that reads it.
+	packageTrees.Lock()
+	defer packageTrees.Unlock()
+	command(t, nil, "cp", "-al", unpack(t, deb), tree)
+	path := filepath.Join(tree, b.file)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
+	if text == string(content) {
+		t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
+	}
+	// A file of its own: the others of the tree are links.
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte(text), info.Mode())); err != nil {
+		t.Fatal(err)
+	}
+	pack(t, tree, out)
+	if err := os.RemoveAll(tree); err != nil {
+		t.Fatal(err)
+	}
 	return out
 }
 
-// repack makes a package of another one's files after a change of them, without compression.
-func repack(t *testing.T, from, to string, change func(tree string)) {
+// packageTrees are the files of packages, each unpacked once. Packages that share files are made one after the other.
+var packageTrees struct {
+	sync.Mutex
+	trees map[string]string // by the package's path
+}
+
+// unpack gives a folder with the files of a package. They are to be left as they are, and packageTrees is the caller's meanwhile.
+func unpack(t *testing.T, deb string) string {
 	t.Helper()
-	tree := filepath.Join(t.TempDir(), "tree")
-	command(t, nil, "dpkg-deb", "-R", from, tree)
-	change(tree)
-	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, to)
-	if err := os.RemoveAll(tree); err != nil { // it is large, and the test may be long
-		t.Fatal(err)
+	if tree := packageTrees.trees[deb]; tree != "" {
+		return tree
 	}
+	if packageTrees.trees == nil {
+		packageTrees.trees = map[string]string{}
+	}
+	tree := filepath.Join(scratch, fmt.Sprintf("tree%d", len(packageTrees.trees)))
+	command(t, nil, "dpkg-deb", "-R", deb, tree)
+	packageTrees.trees[deb] = tree
+	return tree
+}
+
+// pack makes a package without compression.
+func pack(t *testing.T, tree, to string) {
+	t.Helper()
+	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, to)
 }
 
 // atOnce is how many tests run side by side: they wait for systemd and for clocks more than they work.
-const atOnce = "6"
+const atOnce = "4"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

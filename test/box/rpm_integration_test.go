@@ -55,13 +55,13 @@ func rpmSteps(old, fresh string) []rpmStep {
 			rpm -V nodeagent; rpm -e nodeagent`},
 		{"upgrade", `rpm -q nodeagent >/dev/null || rpm -i ` + old + `; systemctl enable --now --quiet nodeagent; echo 'syncFrequency: 30s' >>/etc/nodeagent/config.yaml
 			nodeagent mute NetworkReady --for 1h
-			` + hang + `timeout 20 rpm -U ` + fresh + `; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ]; nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true'
+			` + hang + `timeout 60 rpm -U ` + fresh + `; [ "$(systemctl show -P MainPID nodeagent)" != "$(cat /run/before)" ]; nodeagent status -o json | tr -d ' \n' | grep -q '"version":"9.9.9".*"daemon":true'
 			grep -q 'syncFrequency: 30s' /etc/nodeagent/config.yaml; nodeagent unmute NetworkReady; systemctl --quiet is-enabled nodeagent`},
 		{"refused upgrade", `echo 'noSuchKey: 1' >/etc/nodeagent/config.d/90-test.yaml; systemctl show -P MainPID nodeagent >/run/before
 			rpm -U --oldpackage --replacepkgs ` + fresh + ` 2>&1 | tee /run/said; grep -q 'THE OLD AGENT RUNS ON' /run/said; grep -q noSuchKey /run/said
 			[ "$(systemctl show -P MainPID nodeagent)" = "$(cat /run/before)" ]; rm /etc/nodeagent/config.d/90-test.yaml`},
 		{"erase", `mkdir -p /etc/keepalived; nodeagent vip config --interface node0 --vrid 77 --vip 192.0.2.100/24 >/etc/keepalived/keepalived.conf
-			` + hang + `timeout 20 rpm -e nodeagent >/run/said 2>&1; grep -q 'WARNING: keepalived' /run/said; not [ -e /proc/$(cat /run/before) ]; not systemctl --quiet is-failed nodeagent; not [ -e /usr/bin/nodeagent ]
+			` + hang + `timeout 60 rpm -e nodeagent >/run/said 2>&1; grep -q 'WARNING: keepalived' /run/said; not [ -e /proc/$(cat /run/before) ]; not systemctl --quiet is-failed nodeagent; not [ -e /usr/bin/nodeagent ]
 			find / -xdev -path /host -prune -o -path /var -prune -o -path /root -prune -o -name '*nodeagent*' -print | grep -v -e ^/etc/nodeagent -e ^/etc/systemd/system/nodeagent.service.d >/run/left || true; not [ -s /run/left ] || { cat /run/left; exit 1; }
 			[ -e /var/lib/nodeagent/instance.json ]; grep -q 30s /etc/nodeagent/config.yaml.rpmsave`},
 	}

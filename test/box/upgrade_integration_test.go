@@ -45,7 +45,8 @@ func upgraded(n node, deb string) error {
 		return err
 	}
 	n.sh("ip neighbour delete 10.244.2.0 dev flannel.1")
-	if err := n.within(2 * patience).until(runs + ` && ` + holds + ` && /usr/libexec/nodeagent/nodeagent-check vip && ` + repaired + ` | grep -q '^1 of'`); err != nil {
+	// It is written down before it is done: an agent that is replaced in between leaves it to the next one.
+	if err := n.within(2 * patience).until(runs + ` && ` + holds + ` && /usr/libexec/nodeagent/nodeagent-check vip && ` + repaired + ` | grep -q '^1 of' && ip neighbour show dev flannel.1 | grep -q '^10.244.2.0 .*PERMANENT'`); err != nil {
 		return err
 	}
 	// Of both nodes: the neighbour would take the VIP at the first lower priority.
