@@ -157,6 +157,7 @@ spec:
 	p.until("the sidecar starts", func() bool { return slices.Contains(log(), "side") })
 	p.set("up")
 	p.ready()
+	p.until("the container says its first word", func() bool { return slices.Contains(log(), "main") }) // it counts as ready since its process was made
 	l := log()
 	if l = l[slices.Index(l, "one-done"):]; !slices.Equal(l, []string{"one-done", "side", "later", "two", "main"}) {
 		t.Errorf("they started as %q", l)
