@@ -128,7 +128,7 @@ func TestRepairDead(t *testing.T) {
 		}
 	}
 	n.sh("systemctl reload nodeagent")
-	if err := n.until("nodeagent check RuntimeUnit | grep Restarts"); err != nil {
+	if err := n.within(time.Minute).until("nodeagent check RuntimeUnit | grep Restarts"); err != nil { // the details are looked at every half minute
 		t.Fatalf("%v\n%s", err, n.story())
 	}
 	n.set("Restart=no\n")
