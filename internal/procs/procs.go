@@ -59,7 +59,7 @@ func Shared(proc string, fresh time.Duration) *Table {
 // Proc is the folder that the table is of.
 func (t *Table) Proc() string { return t.proc }
 
-// Each lists the processes now, and calls see with the pid and the comm (proc_pid_comm(5), at most 15 bytes) of each, in no order. The comm
+// Each lists the processes, now or as a Shared table did lately, and calls see with the pid and the comm (proc_pid_comm(5), at most 15 bytes) of each, in no order. The comm
 // of a process that has been listed for 10 s may be up to 30 s old; so may that of a pid whose process ended and was followed by another's. Who finds
 // one by its name reads what it needs of it, and learns there whether it lives. The error says that proc could not be listed.
 func (t *Table) Each(see func(pid int, comm string)) error {
@@ -145,6 +145,7 @@ func Comm(path string) (string, bool) {
 	return string(comm), ok
 }
 
+// read is readShort without the line end; false: the process ended, or it may not be read.
 func read(path string, into []byte) ([]byte, bool) {
 	b, err := readShort(path, into)
 	return bytes.TrimRight(b, "\n"), err == nil
