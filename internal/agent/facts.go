@@ -83,19 +83,26 @@ type owner struct {
 
 	at      time.Time // of the last look at the sandboxes
 	sandbox bool
+	census  procs.Census // of the last look at the kubelet's port
+	answers bool
 }
 
 // signs found now. It is asked by one task alone.
 func (o *owner) signs(ctx context.Context) []string {
 	f := o.facts.get()
-	answers := kubelet.Answers(ctx, healthz(f)) // cheap, and the first that a kubelet which starts has open
-	if answers {
+	// Where no process and no thread began since the port was closed, none opened it: a kubelet that starts begins them all along, and is found by
+	// its process anyway. On an idle node the connection costs more than all the rest.
+	if now := procs.TakeCensus(o.facts.procs.Proc()); o.answers || !now.Same(o.census) {
+		o.census = now
+		o.answers = kubelet.Answers(ctx, healthz(f)) // the first that a kubelet which starts has open
+	}
+	if o.answers {
 		f = o.facts.fresh()
 	}
 	if o.at.IsZero() || o.sandbox || time.Since(o.at) >= sandboxesEvery {
 		o.sandbox, o.at = kubeletSandbox(ctx, o.runtime, o.timeout()), time.Now()
 	}
-	_, signs := kubelet.MayReturn(f, answers, o.sandbox)
+	_, signs := kubelet.MayReturn(f, o.answers, o.sandbox)
 	return signs
 }
 

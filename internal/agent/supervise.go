@@ -145,9 +145,10 @@ func (s *supervisor) look(now time.Time) (l health.Look, alive bool) {
 	alive = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	l.Findings = make([]health.Finding, 0, len(s.tasks))
 	for _, t := range s.tasks {
 		f := health.Finding{Subject: t.String(), Status: health.OK}
-		if down := s.state[t.String()].down; down != "" {
+		if down := s.state[f.Subject].down; down != "" {
 			f.Status, f.Reason, f.Message = health.Failing, taskRestarting, firstLine(down)
 		} else if late := now.Sub(t.Beat()); late > t.Bound() {
 			f.Status, f.Reason, f.Message = health.Failing, taskStuck, fmt.Sprintf("no progress for %s, its bound is %s", late.Round(time.Second), t.Bound())

@@ -7,6 +7,9 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/health"
+	"nodeagent/internal/reconcile"
 )
 
 // progressEvery is how often progress is judged when no watchdog asks for it more often.
@@ -30,40 +33,34 @@ func (a *agent) feed(ctx context.Context) error {
 	if err == nil && dog > 0 {
 		every = min(every, dog/3)
 	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	status := ""
 	for {
-		look, alive := a.supervisor.look(time.Now())
+		now := time.Now()
+		look, alive := a.supervisor.look(now)
 		a.board.Publish(look)
 		if dog > 0 && alive {
 			notify(daemon.SdNotifyWatchdog)
 		}
-		if now := a.statusLine(); now != status {
-			status = now
-			notify("STATUS=" + now)
+		if line := a.statusLine(); line != status {
+			status = line
+			notify("STATUS=" + line)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-time.After(reconcile.Wait(now.Add(every), now)):
 		}
 	}
 }
 
 // statusLine is what `systemctl status` shows.
 func (a *agent) statusLine() string {
-	s := a.status()
-	running := 0
-	for _, p := range s.Pods {
-		if p.Ready {
-			running++
-		}
-	}
-	line := fmt.Sprintf("%s; %s; static pods: %d of %d running", s.Status, s.Mode, running, len(s.Pods))
-	for _, c := range s.Conditions {
-		if c.Status == "failing" {
-			return line + "; failing: " + c.Name
+	s := a.board.Snapshot()
+	ready, all := a.pods.ready()
+	line := fmt.Sprintf("%s; %s; static pods: %d of %d running", s.Worst(), a.config().StaticPods.Mode, ready, all)
+	for _, st := range s.States() {
+		if st.Worst().Status == health.Failing {
+			return line + "; failing: " + st.Condition.Name
 		}
 	}
 	return line

@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"nodeagent/internal/reconcile"
 )
 
 // fifo reads keepalived's notify FIFO. We make it, before keepalived can: keepalived removes on exit only a FIFO that it made itself, and what it
@@ -87,7 +89,8 @@ func (f *fifo) read(ctx context.Context, file *os.File, made fs.FileInfo) error 
 	var l lines
 	b := make([]byte, 4096)
 	for {
-		if err := file.SetReadDeadline(time.Now().Add(reopen)); err != nil {
+		now := time.Now()
+		if err := file.SetReadDeadline(now.Add(reconcile.Wait(now.Add(reopen), now))); err != nil {
 			return fmt.Errorf("notify FIFO: %w", err)
 		}
 		if ctx.Err() != nil { // its end may have come before the deadline was moved

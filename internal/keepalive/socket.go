@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"nodeagent/internal/reconcile"
 )
 
 // sockets answers on NAME.sock of each policy. Nothing is read from a client: the line is written into the socket's buffer and the connection
@@ -62,6 +64,7 @@ func (s *sockets) Run(ctx context.Context) error {
 		serving.Wait()
 	}()
 	for {
+		now := time.Now()
 		var problems []error
 		want := map[string]bool{}
 		for _, name := range s.names() {
@@ -95,7 +98,7 @@ func (s *sockets) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.changed:
-		case <-time.After(recheck):
+		case <-time.After(reconcile.Wait(now.Add(recheck), now)):
 		}
 	}
 }

@@ -84,23 +84,43 @@ func (w *writer) Run(ctx context.Context) error {
 	defer watching.Wait()
 	defer cancel()
 	watching.Go(func() { _ = w.board.Watch(ctx, nil, func(health.Snapshot) { w.Wake() }) })
+	again := time.Time{} // when the verdicts are decided though nobody told of a change
 	for {
 		now := time.Now()
-		beat := time.After(reconcile.Wait(now.Add(BeatEvery), now))
-		next := w.pass(now)
-		var at <-chan time.Time
-		if !next.IsZero() {
-			at = time.After(time.Until(next))
+		beat := now.Add(reconcile.Wait(now.Add(BeatEvery), now))
+		if !now.Before(again) || !w.keep(now) {
+			again = now.Add(decideEvery)
+			if next := w.pass(now); !next.IsZero() && next.Before(again) {
+				again = next
+			}
 		}
 		w.once.Do(func() { close(w.ready) })
+		if again.Before(beat) {
+			beat = again
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-w.nudge:
-		case <-at:
-		case <-beat:
+			again = time.Time{}
+		case <-time.After(time.Until(beat)):
 		}
 	}
+}
+
+// decideEvery is the longest that a verdict stands on the word that nothing changed.
+const decideEvery = 5 * time.Second
+
+// keep stamps the beat where every verdict file is as it was written; false: pass has something to do.
+func (w *writer) keep(now time.Time) bool {
+	w.began.Store(&now)
+	defer w.began.Store(nil)
+	for name, k := range w.kept {
+		if !w.folder.untouched(name, k.file) {
+			return false
+		}
+	}
+	return w.folder.stamp(sinceBoot()) == nil
 }
 
 // pass decides every policy and writes what changed. Before a number is in its file nothing here waits: no log, no view, no disk.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"nodeagent/internal/reconcile"
 	"nodeagent/internal/view"
 )
 
@@ -194,7 +195,7 @@ func (w *watch) filesOnce(ctx context.Context) error {
 	w.fine("inotify")
 	armed := map[string]uint64{} // by path: the inode
 	for {
-		cfg := w.cfg().filled()
+		cfg, now := w.cfg().filled(), time.Now()
 		if arm(n, armed, filepath.Dir(cfg.SubnetEnv), cfg.CNIConfDir) {
 			w.mark() // what came before the watch told nobody
 			continue // a folder may have come to be meanwhile
@@ -219,7 +220,7 @@ func (w *watch) filesOnce(ctx context.Context) error {
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
 				return fmt.Errorf("inotify: %w", err)
 			}
-		case <-time.After(cfg.Resync):
+		case <-time.After(reconcile.Wait(now.Add(cfg.Resync), now)):
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package procs lists the processes of a machine by their names: who looks for keepalived, HAProxy, flanneld or a component walks over /proc
-// here. A walk costs a listing; a name costs a read only where it may have changed.
+// here. A walk costs a listing where a process began or ended since the last one; a name costs a read only where it may have changed.
 package procs
 
 import (
@@ -28,7 +28,9 @@ type Table struct {
 
 	mu     sync.Mutex
 	listed time.Time
-	walk   uint64 // number of the last one
+	census Census    // when it was listed
+	due    time.Time // when what was read then is to be read again
+	walk   uint64    // number of the last one
 	known  map[int]known
 }
 
@@ -44,6 +46,14 @@ type known struct {
 // due reports whether what was read of it at some time is to be read again.
 func (k known) due(read, now time.Time) bool {
 	return read.IsZero() || now.Sub(k.first) < young || now.Sub(read) >= reread
+}
+
+// nextDue is from when on its comm is to be read again.
+func (k known) nextDue(now time.Time) time.Time {
+	if now.Sub(k.first) < young {
+		return now
+	}
+	return k.read.Add(reread)
 }
 
 // New makes a table of the processes below proc, such as /proc. Nothing is read yet.
@@ -66,8 +76,11 @@ func (t *Table) Each(see func(pid int, comm string)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now := time.Now(); t.listed.IsZero() || now.Sub(t.listed) >= t.fresh {
-		if err := t.list(now); err != nil {
-			return err
+		if taken := TakeCensus(t.proc); !taken.Same(t.census) || !now.Before(t.due) {
+			if err := t.list(now); err != nil {
+				return err
+			}
+			t.census = taken // before the listing, which shows at least as much
 		}
 	}
 	for pid, k := range t.known {
@@ -87,7 +100,7 @@ func (t *Table) list(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
 	}
-	t.listed, t.walk = now, t.walk+1
+	t.listed, t.walk, t.due = now, t.walk+1, now.Add(reread)
 	var buffer [64]byte
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
@@ -114,6 +127,8 @@ func (t *Table) list(now time.Time) error {
 	for pid, k := range t.known {
 		if k.walk != t.walk {
 			delete(t.known, pid)
+		} else if next := k.nextDue(now); next.Before(t.due) {
+			t.due = next
 		}
 	}
 	return nil

@@ -1,8 +1,10 @@
 package procs
 
 import (
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -133,6 +135,79 @@ func TestShared(t *testing.T) {
 			t.Errorf("a list of a second ago serves: %v", got)
 		}
 	})
+}
+
+// TestSpared: without a birth or a death there is no listing, but for those that are due.
+func TestSpared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := folder(t.TempDir())
+		counts := func(threads, last int) {
+			t.Helper()
+			if err := os.WriteFile(filepath.Join(string(f), "loadavg"), fmt.Appendf(nil, "0.00 0.01 0.05 1/%d %d\n", threads, last), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		counts(90, 20)
+		f.set(t, 1, "systemd")
+		f.set(t, 20, "sh")
+		table := New(string(f))
+		see := func(when string, want map[int]string) {
+			t.Helper()
+			if got := list(t, table); !maps.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		see("at first", map[int]string{1: "systemd", 20: "sh"})
+		f.set(t, 20, "keepalived")
+		see("a young process is looked at anyway", map[int]string{1: "systemd", 20: "keepalived"})
+		time.Sleep(young)
+		see("the last time", map[int]string{1: "systemd", 20: "keepalived"})
+		f.set(t, 30, "unseen") // which proc can't show without counting it
+		see("nothing began", map[int]string{1: "systemd", 20: "keepalived"})
+		counts(90, 31)
+		see("one began as another ended", map[int]string{1: "systemd", 20: "keepalived", 30: "unseen"})
+		time.Sleep(young)
+		see("it is no longer young", map[int]string{1: "systemd", 20: "keepalived", 30: "unseen"})
+		if err := os.RemoveAll(filepath.Join(string(f), "20")); err != nil {
+			t.Fatal(err)
+		}
+		see("nothing ended", map[int]string{1: "systemd", 20: "keepalived", 30: "unseen"})
+		counts(89, 31)
+		see("one ended", map[int]string{1: "systemd", 30: "unseen"})
+		f.set(t, 1, "other")
+		time.Sleep(reread - 2*young - time.Second)
+		see("names that are not due", map[int]string{1: "systemd", 30: "unseen"})
+		time.Sleep(time.Second)
+		see("a name that is due", map[int]string{1: "other", 30: "unseen"})
+		if err := os.Remove(filepath.Join(string(f), "loadavg")); err != nil {
+			t.Fatal(err)
+		}
+		f.set(t, 40, "haproxy")
+		see("no count is to be had", map[int]string{1: "other", 30: "unseen", 40: "haproxy"})
+		f.set(t, 41, "haproxy")
+		see("nor again", map[int]string{1: "other", 30: "unseen", 40: "haproxy", 41: "haproxy"})
+	})
+}
+
+func TestCensus(t *testing.T) {
+	f := folder(t.TempDir())
+	for text, known := range map[string]bool{
+		"0.20 0.18 0.12 1/80 11206\n": true, "0.20 0.18 0.12 1/80\n": false, "0.20 0.18 0.12 180 11206\n": false, "": false,
+	} {
+		if err := os.WriteFile(filepath.Join(string(f), "loadavg"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c := TakeCensus(string(f)); c.known != known || c.Same(TakeCensus(string(f))) != known {
+			t.Errorf("%q: %+v", text, c)
+		}
+	}
+	before := TakeCensus("/proc")
+	if err := exec.Command("true").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if after := TakeCensus("/proc"); !after.known || after.Same(before) {
+		t.Errorf("a process began and ended: %+v, before %+v", after, before)
+	}
 }
 
 func TestNoProc(t *testing.T) {

@@ -103,6 +103,16 @@ func (p *Pods) List() []view.Pod {
 	return list
 }
 
+// Ready counts the pods, and those that are ready.
+func (p *Pods) Ready() (ready, all int) {
+	for _, v := range p.views.All() {
+		if all++; v.Ready {
+			ready++
+		}
+	}
+	return ready, all
+}
+
 func probeView(d probe.Status) view.Probe {
 	v := view.Probe{Kind: d.Role.String(), Status: "unknown", At: d.LastRun}
 	switch {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,8 +86,9 @@ func lookDisks(cfg Config, deps Deps, d *disks) []health.Finding {
 		paths = append(paths, f.Path)
 	}
 	var mounts map[uint64]mount
-	if b, err := os.ReadFile(cfg.path("/proc/self/mountinfo")); err == nil {
-		mounts = parseMounts(strings.NewReader(string(b)))
+	if f, err := os.Open(cfg.path("/proc/self/mountinfo")); err == nil {
+		mounts = parseMounts(f)
+		_ = f.Close()
 	}
 	return judgeDisks(cfg, folders, d.get(paths, cfg.Timeout), mounts)
 }

@@ -1,8 +1,11 @@
 package oci
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,11 +28,15 @@ func ReadCgroups(proc string, pid int) (Cgroups, error) {
 	if pid > 0 {
 		who = itoa(pid)
 	}
-	b, err := os.ReadFile(filepath.Join(proc, who, "mountinfo"))
+	f, err := os.Open(filepath.Join(proc, who, "mountinfo"))
 	if err != nil {
 		return Cgroups{}, fmt.Errorf("read cgroup mounts: %w", err)
 	}
-	c := parseMounts(string(b))
+	c, err := parseMounts(f)
+	_ = f.Close()
+	if err != nil {
+		return Cgroups{}, fmt.Errorf("read cgroup mounts: %w", err)
+	}
 	if c.Unified != "" {
 		// Below the process's own root, so that a mount namespace of its own is seen as it sees it.
 		list, err := os.ReadFile(filepath.Join(proc, who, "root", c.Unified, "cgroup.controllers"))
@@ -41,16 +48,22 @@ func ReadCgroups(proc string, pid int) (Cgroups, error) {
 	return c, nil
 }
 
-// parseMounts reads proc_pid_mountinfo(5).
-func parseMounts(mountinfo string) Cgroups {
+// parseMounts reads proc_pid_mountinfo(5), of which a node with many pods has many hundred lines.
+func parseMounts(mountinfo io.Reader) (Cgroups, error) {
 	one, c := false, Cgroups{}
-	for line := range strings.Lines(mountinfo) {
-		before, after, ok := strings.Cut(line, " - ")
-		at, kind := strings.Fields(before), strings.Fields(after)
-		if !ok || len(at) < 5 || len(kind) == 0 {
+	lines := bufio.NewScanner(mountinfo)
+	lines.Buffer(nil, 1<<20) // the layers of an image can make a long line
+	for lines.Scan() {
+		before, after, _ := bytes.Cut(lines.Bytes(), []byte(" - "))
+		kind, _, _ := bytes.Cut(after, []byte(" "))
+		if !bytes.HasPrefix(kind, []byte("cgroup")) {
 			continue
 		}
-		switch kind[0] {
+		at := strings.Fields(string(before))
+		if len(at) < 5 {
+			continue
+		}
+		switch string(kind) {
 		case "cgroup":
 			one = true
 		case "cgroup2":
@@ -67,7 +80,10 @@ func parseMounts(mountinfo string) Cgroups {
 	case c.Unified != "":
 		c.Version = "v2"
 	}
-	return c
+	if err := lines.Err(); err != nil {
+		return Cgroups{}, fmt.Errorf("proc_pid_mountinfo(5): %w", err)
+	}
+	return c, nil
 }
 
 // unescape undoes the kernel's \ooo for blanks and the like.

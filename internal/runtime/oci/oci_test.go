@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,7 +194,7 @@ func TestParseMounts(t *testing.T) {
 		"":        {}, one: {Version: "v1"}, two: {Version: "v2", Unified: "/sys/fs/cgroup x/unified"}, one + two: {Version: "hybrid", Unified: "/sys/fs/cgroup x/unified"},
 		"garbage - x\n - cgroup\n": {},
 	} {
-		if got := parseMounts(in); got != want {
+		if got, err := parseMounts(strings.NewReader(in)); err != nil || got != want {
 			t.Errorf("%q gives %+v", in, got)
 		}
 	}

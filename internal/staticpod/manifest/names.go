@@ -60,10 +60,19 @@ func IgnoredName(base string) (reason string, ignored bool) {
 	}
 	lower := strings.ToLower(base)
 	for _, n := range notManifests {
-		// The patterns are constants that a test compiles, so Match has no error to give.
-		if ok, _ := path.Match(n.pattern, lower); ok {
+		if matches(n.pattern, lower) {
 			return "its name matches " + n.pattern + " (" + n.what + "), which a kubelet would run; rename it, or move it out of the folder", true
 		}
 	}
 	return "", false
+}
+
+// matches is path.Match for patterns that are constants and compiled by a test. Most are an ending, and each file of the folder is held against
+// all of them at each listing.
+func matches(pattern, name string) bool {
+	if ending, ok := strings.CutPrefix(pattern, "*"); ok && !strings.ContainsAny(ending, `*?[\`) {
+		return strings.HasSuffix(name, ending)
+	}
+	ok, _ := path.Match(pattern, name)
+	return ok
 }
