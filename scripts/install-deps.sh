@@ -115,7 +115,7 @@ if [ "$1" = test ]; then
 	want iptables have iptables
 	want nftables have nft
 	want curl have curl
-	# The box of test/box: a root from the machine's own sources, booted with systemd.
+	# The box of test/box and test/profiles: a root from the machine's own sources, booted with systemd.
 	want mmdebstrap have mmdebstrap
 	want systemd-container have systemd-nspawn
 	# The packages, and what their distributions say of them.

@@ -68,13 +68,13 @@ for arch in $ARCHES; do
 	export BIN
 	CGO_ENABLED=0 GOOS=linux GOARCH=$arch $GO build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$BIN/" ./cmd/...
 	$GO run ./packaging/sbom -licenses "$BIN/nodeagent" "$BIN/nodeagent-check" | gzip -9n >"$BIN/third-party-licenses.gz"
+	# Side by side: most of it is compression, by one core each.
+	jobs=
 	for format in $FORMATS; do
 		case $format in
 		deb | rpm)
-			GOARCH='' ARCH=$arch $GO tool -modfile=tools/nfpm/go.mod nfpm package --packager "$format" --target "$OUT/" >"$STAGE/nfpm.log" || {
-				cat "$STAGE/nfpm.log" >&2
-				exit 1
-			}
+			GOARCH='' ARCH=$arch $GO tool -modfile=tools/nfpm/go.mod nfpm package --packager "$format" --target "$OUT/" >"$STAGE/nfpm-$format.log" 2>&1 &
+			jobs="$jobs $format:$!"
 			;;
 		tar.gz) scripts/tarball.sh "$arch" "$OUT" ;;
 		*)
@@ -82,6 +82,12 @@ for arch in $ARCHES; do
 			exit 2
 			;;
 		esac
+	done
+	for job in $jobs; do
+		wait "${job#*:}" || {
+			cat "$STAGE/nfpm-${job%:*}.log" >&2
+			exit 1
+		}
 	done
 	$GO run ./packaging/sbom -name nodeagent -version "$VERSION" -time "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" \
 		"$BIN/nodeagent" "$BIN/nodeagent-check" >"$OUT/nodeagent_${VERSION}_$arch.cdx.json"

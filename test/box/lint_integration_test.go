@@ -9,26 +9,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nodeagent/internal/lab/boxtest"
 )
 
 // TestLint: Debian's and rpm's own linters find nothing that has no reason beside it, and find what is broken.
 func TestLint(t *testing.T) {
-	t.Parallel()
+	boxtest.Beside(t)
 	lintian := func(args ...string) error {
 		return lint(t, "lintian", append([]string{"--allow-root", "--fail-on", "error,warning"}, args...)...)
 	}
-	if err := lintian(thisTree(t).deb); err != nil {
+	if err := lintian(boxtest.ThisTree(t).Deb); err != nil {
 		t.Error(err)
 	}
 	// Most of its time goes into the program, which this one lacks.
-	small := breakDeb(t, thisTree(t).plain, broken{"usr/bin/nodeagent", `(?s).*`, ""})
-	if err := lintian("-C", "debian/copyright", breakDeb(t, small, broken{"usr/share/doc/nodeagent/copyright", `(?s).*`, ""})); err == nil || !strings.Contains(err.Error(), "copyright") {
+	small := boxtest.BreakDeb(t, boxtest.ThisTree(t).Plain, boxtest.Break("usr/bin/nodeagent", `(?s).*`, ""))
+	if err := lintian("-C", "debian/copyright", boxtest.BreakDeb(t, small, boxtest.Break("usr/share/doc/nodeagent/copyright", `(?s).*`, ""))); err == nil || !strings.Contains(err.Error(), "copyright") {
 		t.Errorf("of a package without a copyright lintian says %v", err)
 	}
-	if err := lint(t, "rpmlint", "--config", "../../packaging/rpmlint.toml", thisTree(t).rpm); err != nil {
+	if err := lint(t, "rpmlint", "--config", "../../packaging/rpmlint.toml", boxtest.ThisTree(t).RPM); err != nil {
 		t.Error(err)
 	}
-	if err := lint(t, "rpmlint", thisTree(t).rpm); err == nil {
+	if err := lint(t, "rpmlint", boxtest.ThisTree(t).RPM); err == nil {
 		t.Error("rpmlint has nothing to say: the filters are of no use")
 	}
 }

@@ -4,23 +4,25 @@ package box
 
 import (
 	"testing"
+
+	"nodeagent/internal/lab/boxtest"
 )
 
 // TestRPM takes the .rpm through its life in a root with rpm and a stand-in for Fedora's systemd package. The same steps refuse a package whose
 // scriptlets are wrong.
 func TestRPM(t *testing.T) {
-	t.Parallel()
-	n := boot(t, "rpm")
+	boxtest.Beside(t)
+	n := boxtest.Boot(t, "rpm")
 	for _, name := range []string{"systemd.spec", "systemd-update-helper"} {
-		n.copy("testdata/fedora/"+name, "/root/rpmbuild/SOURCES/"+name, 0o644)
+		n.Copy("testdata/fedora/"+name, "/root/rpmbuild/SOURCES/"+name, 0o644)
 	}
-	n.copy("testdata/hang.pl", "/root/hang.pl", 0o644)
-	n.sh("rpmbuild -bb --quiet /root/rpmbuild/SOURCES/systemd.spec && rpm --initdb && rpm -U --force /root/rpmbuild/RPMS/noarch/systemd-252-*.rpm")
-	old, fresh := n.give(olderTree(t).rpm), n.give(thisTree(t).rpm)
+	n.Copy("testdata/hang.pl", "/root/hang.pl", 0o644)
+	n.Sh("rpmbuild -bb --quiet /root/rpmbuild/SOURCES/systemd.spec && rpm --initdb && rpm -U --force /root/rpmbuild/RPMS/noarch/systemd-252-*.rpm")
+	old, fresh := n.Give(boxtest.OlderTree(t).RPM), n.Give(boxtest.ThisTree(t).RPM)
 	for _, s := range rpmSteps(old, fresh) {
 		t.Run(s.name, func(t *testing.T) {
-			if err := n.in(t).expect(s.script); err != nil {
-				t.Fatalf("%v\n%s", err, n.in(t).sh("journalctl --no-pager -u nodeagent.service | tail -20"))
+			if err := n.In(t).Expect(s.script); err != nil {
+				t.Fatalf("%v\n%s", err, n.In(t).Sh("journalctl --no-pager -u nodeagent.service | tail -20"))
 			}
 		})
 	}
@@ -29,14 +31,14 @@ func TestRPM(t *testing.T) {
 	wrong := wrongRPM(n, fresh)
 	for i, s := range rpmSteps(old, fresh) {
 		t.Run("broken/"+s.name, func(t *testing.T) {
-			n := n.in(t)
-			n.sh("systemctl kill --signal=KILL nodeagent 2>/dev/null || true; systemctl disable --now nodeagent 2>/dev/null || true; rpm -q nodeagent >/dev/null && rpm -e --noscripts nodeagent; rm -rf /etc/systemd/system/nodeagent.service.d /etc/nodeagent /var/lib/nodeagent /run/nodeagent; systemctl daemon-reload")
+			n := n.In(t)
+			n.Sh("systemctl kill --signal=KILL nodeagent 2>/dev/null || true; systemctl disable --now nodeagent 2>/dev/null || true; rpm -q nodeagent >/dev/null && rpm -e --noscripts nodeagent; rm -rf /etc/systemd/system/nodeagent.service.d /etc/nodeagent /var/lib/nodeagent /run/nodeagent; systemctl daemon-reload")
 			if i == 0 {
 				s = rpmSteps(old, wrong)[0]
 			} else {
-				n.sh("rpm -i " + wrong)
+				n.Sh("rpm -i " + wrong)
 			}
-			if err := n.expect(s.script); err == nil {
+			if err := n.Expect(s.script); err == nil {
 				t.Error("nothing wrong is seen of a package with wrong scriptlets")
 			} else {
 				t.Log(err)
@@ -68,10 +70,10 @@ func rpmSteps(old, fresh string) []rpmStep {
 }
 
 // wrongRPM is this tree's package with scriptlets that do what they must not, made in the box.
-func wrongRPM(n node, good string) string {
-	n.t.Helper()
-	n.copy("testdata/wrong.spec", "/root/wrong.spec", 0o644)
-	n.sh(`mkdir -p /root/good; rpm2archive - <` + good + ` | tar -C /root/good --touch -xz
+func wrongRPM(n boxtest.Node, good string) string {
+	n.T.Helper()
+	n.Copy("testdata/wrong.spec", "/root/wrong.spec", 0o644)
+	n.Sh(`mkdir -p /root/good; rpm2archive - <` + good + ` | tar -C /root/good --touch -xz
 		rpmbuild -bb --quiet --define 'good /root/good' --define '_rpmdir /root/wrong' /root/wrong.spec; rm -rf /root/good; mv /root/wrong/*/nodeagent-*.rpm /root/wrong.rpm`)
 	return "/root/wrong.rpm"
 }

@@ -156,6 +156,28 @@ func (p *pod) runAfter(container string, attempt int) proc {
 	return p.runAs(container, func(c *cri.Container) bool { return int(c.Metadata.Attempt) > attempt })
 }
 
+// startedAfter waits for an attempt that came after another, though it may have ended already, and gives its number: one that a probe kills at once
+// is seldom seen to run.
+func (p *pod) startedAfter(container string, attempt int) (newest int) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("container %s of %s is started after attempt %d", container, p.name, attempt), func(ctx context.Context) error {
+		list, err := p.containers(ctx, container)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if c.State != cri.ContainerState_CONTAINER_CREATED {
+				newest = max(newest, int(c.Metadata.Attempt))
+			}
+		}
+		if newest <= attempt {
+			return fmt.Errorf("the newest attempt is %d", newest)
+		}
+		return nil
+	})
+	return newest
+}
+
 // runOther waits for another container in a one's place, as after a replacement.
 func (p *pod) runOther(container string, before proc) proc {
 	p.t.Helper()

@@ -241,7 +241,7 @@ func (s *suite) httpProbes(t *testing.T, v variant) {
 	p.unready()
 	equal(t, "the container", p.run("main").id, c.id)
 	x.make("/liveness", true)
-	p.runAfter("main", c.attempt)
+	p.startedAfter("main", c.attempt)
 }
 
 // ownHTTP shows a probe with nothing but a port: of the pod's own address, over plain HTTP.
@@ -285,7 +285,7 @@ func (s *suite) tcpProbes(t *testing.T, v variant) {
 	p.unready()
 	equal(t, "the container", p.run("main").id, c.id)
 	listeners["liveness"].Close()
-	c = p.runAfter("main", c.attempt)
+	again := p.startedAfter("main", c.attempt)
 	listeners["startup"].Close()
-	p.runAfter("main", c.attempt+1)
+	p.startedAfter("main", again+1)
 }

@@ -1,10 +1,7 @@
-//go:build integration
-
-package box
+package boxtest
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,42 +15,42 @@ import (
 	"nodeagent/internal/lab/box"
 )
 
-// scratch is a folder of this process alone; TestMain makes it.
+// scratch is a folder of this process alone; Main makes it.
 var scratch string
 
 // built are the packages, made once for all tests.
 var built struct {
 	sync.Mutex
-	new, old packages
+	new, old Packages
 }
 
-// packages are the files of one build.
-type packages struct {
-	deb, rpm string
-	plain    string // the .deb without compression, for what is installed often
+// Packages are the files of one build.
+type Packages struct {
+	Deb, RPM string
+	Plain    string // the .deb without compression, for what is installed often
 }
 
-// thisTree builds the packages of the tree as it is.
-func thisTree(t *testing.T) packages {
+// ThisTree builds the packages of the tree as it is.
+func ThisTree(t *testing.T) Packages {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if built.new.deb == "" {
+	if built.new.Deb == "" {
 		built.new = plain(t, build(t, ".", filepath.Join(scratch, "new"), "9.9.9"), "this-tree.deb")
 	}
 	return built.new
 }
 
-// olderTree builds the packages of the first commit that mended Flannel's entries: the agent that this one is an upgrade of. They are kept in the
+// OlderTree builds the packages of the first commit that mended Flannel's entries: the agent that this one is an upgrade of. They are kept in the
 // cache of roots. Where there is no history it is this tree under an older version, and the test says so.
-func olderTree(t *testing.T) packages {
+func OlderTree(t *testing.T) Packages {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if built.old.deb != "" {
+	if built.old.Deb != "" {
 		return built.old
 	}
-	hash := strings.TrimSpace(command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- internal/netcheck/mend.go 2>/dev/null | tail -1"))
+	hash := strings.TrimSpace(Command(t, nil, "sh", "-c", "git log --diff-filter=A --format=%H -- internal/netcheck/mend.go 2>/dev/null | tail -1"))
 	if hash == "" {
 		t.Log("there is no git history: the older package is this tree's own")
 		built.old = plain(t, build(t, ".", filepath.Join(scratch, "old"), "0.0.1"), "older-tree.deb")
@@ -62,7 +59,7 @@ func olderTree(t *testing.T) packages {
 	dir := filepath.Join(box.CacheDir(), "packages-"+hash+"-"+runtime.GOARCH)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		tree := t.TempDir()
-		command(t, nil, "sh", "-c", "git archive "+hash+" | tar -xC "+tree)
+		Command(t, nil, "sh", "-c", "git archive "+hash+" | tar -xC "+tree)
 		build(t, tree, dir+".half", "0.0.1")
 		if err := os.Rename(dir+".half", dir); err != nil {
 			t.Fatal(err)
@@ -73,50 +70,53 @@ func olderTree(t *testing.T) packages {
 }
 
 // plain adds the .deb without compression.
-func plain(t *testing.T, p packages, name string) packages {
+func plain(t *testing.T, p Packages, name string) Packages {
 	t.Helper()
-	p.plain = filepath.Join(scratch, name)
+	p.Plain = filepath.Join(scratch, name)
 	packageTrees.Lock()
 	defer packageTrees.Unlock()
-	tree := unpack(t, p.deb)
-	pack(t, tree, p.plain)
-	packageTrees.trees[p.plain] = tree
+	tree := unpack(t, p.Deb)
+	pack(t, tree, p.Plain)
+	packageTrees.trees[p.Plain] = tree
 	return p
 }
 
-func build(t *testing.T, tree, dir, version string) packages {
+func build(t *testing.T, tree, dir, version string) Packages {
 	t.Helper()
 	// The tree may lie outside of any repository, which the time of the commit is for.
-	command(t, []string{"VERSION=" + version, "ARCHES=" + runtime.GOARCH, "FORMATS=deb rpm", "OUT=" + dir, "SOURCE_DATE_EPOCH=1800000000"}, filepath.Join(tree, "scripts/package.sh"))
+	Command(t, []string{"VERSION=" + version, "ARCHES=" + runtime.GOARCH, "FORMATS=deb rpm", "OUT=" + dir, "SOURCE_DATE_EPOCH=1800000000"}, filepath.Join(tree, "scripts/package.sh"))
 	return find(t, dir)
 }
 
-func find(t *testing.T, dir string) packages {
+func find(t *testing.T, dir string) Packages {
 	t.Helper()
 	deb, err1 := filepath.Glob(filepath.Join(dir, "*.deb"))
 	rpm, err2 := filepath.Glob(filepath.Join(dir, "*.rpm"))
 	if err := errors.Join(err1, err2); err != nil || len(deb) != 1 || len(rpm) != 1 {
 		t.Fatalf("%s has %q and %q: want one of each, %v", dir, deb, rpm, err)
 	}
-	return packages{deb: deb[0], rpm: rpm[0]}
+	return Packages{Deb: deb[0], RPM: rpm[0]}
 }
 
-// broken is a .deb with a fault that some check has to see.
-type broken struct {
-	file        string // inside the package, or DEBIAN/NAME
-	find, write string // a regular expression and what takes its place
+// Broken is a .deb with a fault that some check has to see.
+type Broken struct {
+	File        string // inside the package, or DEBIAN/NAME
+	Find, Write string // a regular expression and what takes its place
 }
 
-// breakDeb makes a package with a fault.
-func breakDeb(t *testing.T, deb string, b broken) string {
+// Break is the fault of a file of a package: what a regular expression finds there is replaced.
+func Break(file, find, write string) Broken { return Broken{File: file, Find: find, Write: write} }
+
+// BreakDeb makes a package with a fault.
+func BreakDeb(t *testing.T, deb string, b Broken) string {
 	t.Helper()
 	dir := t.TempDir()
 	tree, out := filepath.Join(dir, "tree"), filepath.Join(dir, regexp.MustCompile("[^a-zA-Z0-9]+").ReplaceAllString(t.Name(), "-")+".deb") // another name for each test: see give
 	// One at a time: a link more or less is a change of the file for a tar that reads it.
 	packageTrees.Lock()
 	defer packageTrees.Unlock()
-	command(t, nil, "cp", "-al", unpack(t, deb), tree)
-	path := filepath.Join(tree, b.file)
+	Command(t, nil, "cp", "-al", unpack(t, deb), tree)
+	path := filepath.Join(tree, b.File)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -125,9 +125,9 @@ func breakDeb(t *testing.T, deb string, b broken) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := regexp.MustCompile(`(?m)`+b.find).ReplaceAllString(string(content), b.write)
+	text := regexp.MustCompile(`(?m)`+b.Find).ReplaceAllString(string(content), b.Write)
 	if text == string(content) {
-		t.Fatalf("%s has no %q: the broken package would be a good one", b.file, b.find)
+		t.Fatalf("%s has no %q: the broken package would be a good one", b.File, b.Find)
 	}
 	// A file of its own: the others of the tree are links.
 	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte(text), info.Mode())); err != nil {
@@ -156,7 +156,7 @@ func unpack(t *testing.T, deb string) string {
 		packageTrees.trees = map[string]string{}
 	}
 	tree := filepath.Join(scratch, fmt.Sprintf("tree%d", len(packageTrees.trees)))
-	command(t, nil, "dpkg-deb", "-R", deb, tree)
+	Command(t, nil, "dpkg-deb", "-R", deb, tree)
 	packageTrees.trees[deb] = tree
 	return tree
 }
@@ -164,26 +164,5 @@ func unpack(t *testing.T, deb string) string {
 // pack makes a package without compression.
 func pack(t *testing.T, tree, to string) {
 	t.Helper()
-	command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, to)
-}
-
-// atOnce is how many tests run side by side: they wait for systemd and for clocks more than they work.
-const atOnce = "4"
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", atOnce)
-	}
-	dir, err := os.MkdirTemp("", "nodeagent-box-*")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	scratch = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	Command(t, nil, "dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, to)
 }

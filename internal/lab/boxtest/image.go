@@ -1,6 +1,4 @@
-//go:build integration
-
-package box
+package boxtest
 
 import (
 	"archive/tar"
@@ -20,8 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// sleeper is an image that does nothing for ever; the box's containerd has it as its pause image too (testdata/containerd.toml).
-const sleeper = "127.0.0.1:5000/pause:1"
+// Sleeper is an image that does nothing for ever; the box's containerd has it as its pause image too (testdata/containerd.toml).
+const Sleeper = "127.0.0.1:5000/pause:1"
 
 // images is an archive with the image, and the program in it, made once for all tests.
 var images struct {
@@ -29,23 +27,23 @@ var images struct {
 	archive, program string
 }
 
-// workload is the program that containers of the tests run.
-func workload(t *testing.T) string {
+// Workload is the program that containers of the tests run.
+func Workload(t *testing.T) string {
 	t.Helper()
 	images.Lock()
 	defer images.Unlock()
 	if images.program == "" {
 		path := filepath.Join(scratch, "workload")
-		compile(t, path, "nodeagent/internal/lab/workload/cmd", "build")
+		Compile(t, path, "nodeagent/internal/lab/workload/cmd", "build")
 		images.program = path
 	}
 	return images.program
 }
 
-// imageArchive is a file for `ctr images import`.
-func imageArchive(t *testing.T) string {
+// ImageArchive is a file for `ctr images import`.
+func ImageArchive(t *testing.T) string {
 	t.Helper()
-	program := workload(t)
+	program := Workload(t)
 	images.Lock()
 	defer images.Unlock()
 	if images.archive == "" {
@@ -58,10 +56,10 @@ func imageArchive(t *testing.T) string {
 	return images.archive
 }
 
-// compile makes a program for a box, which has no compiler, by "build" or "test -c".
-func compile(t *testing.T, to, pkg string, by ...string) {
+// Compile makes a program for a box, which has no compiler, by "build" or "test -c".
+func Compile(t *testing.T, to, pkg string, by ...string) {
 	t.Helper()
-	command(t, []string{"CGO_ENABLED=0"}, "go", append(by, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, pkg)...)
+	Command(t, []string{"CGO_ENABLED=0"}, "go", append(by, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, pkg)...)
 }
 
 func archive(t *testing.T, program, to string) error {
@@ -90,7 +88,7 @@ func archive(t *testing.T, program, to string) error {
 	if err != nil {
 		return err
 	}
-	tag, err := name.NewTag(sleeper)
+	tag, err := name.NewTag(Sleeper)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 //go:build integration
 
-package box
+package profiles
 
 import (
 	"archive/tar"
@@ -16,9 +16,11 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/crypto/bcrypt"
+
+	"nodeagent/internal/lab/boxtest"
 )
 
-// plant is what must not leave the node, by where it stands on it.
+// plant is what must not leave the boxtest.Node, by where it stands on it.
 var plant = map[string]string{
 	"a kubeconfig":                  "in-a-kubeconfigs-token-0815",
 	"a key":                         "MHcCAQEEINEVERLEAVESTHISNODEoAoGCCqGSM49AwEHoUQDQgAE",
@@ -41,26 +43,26 @@ var plant = map[string]string{
 // everything down.
 func TestSecretsStay(t *testing.T) {
 	t.Parallel()
-	n := boot(t, "kept")
-	images := n.give(imageArchive(t))
-	n.copy("testdata/containerd.toml", "/etc/containerd/config.toml", 0o644)
-	n.copy("testdata/10-box.conflist", "/etc/cni/net.d/10-box.conflist", 0o644)
-	n.sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + images)
-	hash := n.plant()
-	n.sh("dpkg -i " + n.give(thisTree(t).plain) + " && nodeagent setup run")
-	n.sh("systemd-run --quiet --wait --unit=crio.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")
+	n := boxtest.Boot(t, "kept")
+	images := n.Give(boxtest.ImageArchive(t))
+	n.Containerd()
+	n.CNI()
+	n.Sh("systemctl start containerd.service && ctr --namespace k8s.io images import " + images)
+	hash := sow(n)
+	n.Sh("dpkg -i " + n.Give(boxtest.ThisTree(t).Plain) + " && nodeagent setup run")
+	n.Sh("systemd-run --quiet --wait --unit=crio.service sh -c 'echo the unit says password=" + plant["a unit's journal"] + "; echo it knows " + plant["keepalived.conf"] + " and " + plant["a kubeconfig"] + "'")
 	// containerd 1.6 may miss the end of a container that ends at once, and only half a minute later the agent takes it for ended all the same.
-	if err := n.within(3 * n.patience).until(`nodeagent pods describe web -o json | tr -d ' \n' | grep -q '"restarts":[1-9]'; nodeagent pods describe quiet -o json | grep -q Running; nodeagent status | grep -q broken.yaml`); err != nil {
-		t.Fatalf("%v\n%s", err, n.sh("nodeagent status; nodeagent pods; journalctl --no-pager -u nodeagent | tail -30"))
+	if err := n.Within(3 * n.Patience).Until(`nodeagent pods describe web -o json | tr -d ' \n' | grep -q '"restarts":[1-9]'; nodeagent pods describe quiet -o json | grep -q Running; nodeagent status | grep -q broken.yaml`); err != nil {
+		t.Fatalf("%v\n%s", err, n.Sh("nodeagent status; nodeagent pods; journalctl --no-pager -u nodeagent | tail -30"))
 	}
 
 	// A container's own words are root's to read. A restart counts a moment before its container has a log.
 	for _, c := range []string{"pods logs web --previous", "events --logs", "pods describe web"} {
-		if err := n.until("nodeagent " + c + " | grep -qF '" + plant["a container's words"] + "'"); err != nil {
-			t.Errorf("root does not see a container's words by %s: %v\n%s", c, err, n.sh("nodeagent "+c+" 2>&1 || true"))
+		if err := n.Until("nodeagent " + c + " | grep -qF '" + plant["a container's words"] + "'"); err != nil {
+			t.Errorf("root does not see a container's words by %s: %v\n%s", c, err, n.Sh("nodeagent "+c+" 2>&1 || true"))
 		}
 	}
-	if out := n.sh("nodeagent events --logs"); !strings.Contains(out, plant["a termination message"]) {
+	if out := n.Sh("nodeagent events --logs"); !strings.Contains(out, plant["a termination message"]) {
 		t.Errorf("root does not see a termination message:\n%s", out)
 	}
 	for _, c := range []string{
@@ -70,43 +72,43 @@ func TestSecretsStay(t *testing.T) {
 		"config print", "config print --running", "config check", "config reference", "repair plan", "repair plan -o json", "setup run --dry-run", "check StaticPods", "check Manifests", "check Certificates",
 		"mute NetworkReady --for 1h", "maintenance start --for 1m why", "maintenance stop", "reload", "pods restart quiet", "version -o json",
 	} {
-		out, _ := n.try("nodeagent " + c + " 2>&1") // how it ends is for others to say
+		out, _ := n.Try("nodeagent " + c + " 2>&1") // how it ends is for others to say
 		if out == "" {
 			t.Errorf("nodeagent %s says nothing", c)
 		}
-		n.holdsNone("nodeagent "+c, out, hash)
+		holdsNone(n, "nodeagent "+c, out, hash)
 	}
-	n.put("/root/fetch.pl", []byte(fetch), 0o644)
+	n.Put("/root/fetch.pl", []byte(fetch), 0o644)
 	auth := base64.StdEncoding.EncodeToString([]byte("ops:" + plant["the listener's password"]))
 	for _, path := range []string{"/", "/metrics", "/status", "/-/ready"} {
-		out := n.sh("perl /root/fetch.pl 127.0.0.1:10071 " + path + " " + auth)
+		out := n.Sh("perl /root/fetch.pl 127.0.0.1:10071 " + path + " " + auth)
 		if !strings.Contains(out, "200 OK") {
 			t.Errorf("%s: %.300s", path, out)
 		}
-		n.holdsNone("HTTP "+path, out, hash)
-		n.holdsNone("HTTP without a password "+path, n.sh("perl /root/fetch.pl 127.0.0.1:10071 "+path), hash)
+		holdsNone(n, "HTTP "+path, out, hash)
+		holdsNone(n, "HTTP without a password "+path, n.Sh("perl /root/fetch.pl 127.0.0.1:10071 "+path), hash)
 	}
-	list := n.sh("perl /root/fetch.pl /run/nodeagent/nodeagent.sock /")
+	list := n.Sh("perl /root/fetch.pl /run/nodeagent/nodeagent.sock /")
 	routes := 0
 	for _, word := range strings.Fields(list) {
 		if i := strings.Index(word, "/v1/"); i >= 0 {
 			routes++
 			path := strings.Trim(word[i:], `",`)
 			path = strings.NewReplacer("{namespace}", "default", "{name}", "quiet").Replace(path)
-			n.holdsNone("the API's "+path, n.sh("timeout 3 perl /root/fetch.pl /run/nodeagent/nodeagent.sock "+path+" || true"), hash)
+			holdsNone(n, "the API's "+path, n.Sh("timeout 3 perl /root/fetch.pl /run/nodeagent/nodeagent.sock "+path+" || true"), hash)
 		}
 	}
 	if routes < 5 {
 		t.Errorf("the API has %d routes: %s", routes, list)
 	}
-	log := n.sh("journalctl --no-pager -o verbose -u nodeagent")
+	log := n.Sh("journalctl --no-pager -o verbose -u nodeagent")
 	if !strings.Contains(log, "PRIORITY=7") {
 		t.Error("the daemon does not log at debug")
 	}
-	n.holdsNone("the daemon's log", log, hash)
+	holdsNone(n, "the daemon's log", log, hash)
 
-	up := n.bundle("/root/up.tar.zst")
-	n.holdsNone("the bundle", all(up), hash)
+	up := bundle(n, "/root/up.tar.zst")
+	holdsNone(n, "the bundle", all(up), hash)
 	for file, want := range map[string]string{
 		"status.txt": "web", "doctor.txt": "certificates", "events.jsonl": "default/web", "config/effective.yaml": "webConfigFile: /etc/nodeagent/web.yml", "journal/nodeagent.txt": "started",
 		"journal/crio.txt": "the unit says password=", "runtime/sandboxes.json": "quiet", "runtime/containers.json": "web", "runtime/version.json": "containerd", "runtime/status.json": "RuntimeReady",
@@ -118,9 +120,9 @@ func TestSecretsStay(t *testing.T) {
 		}
 	}
 
-	n.sh("systemctl stop nodeagent containerd; systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald 2>/dev/null || true; rm -f /run/containerd/containerd.sock")
-	down := n.bundle("/root/down.tar.zst")
-	n.holdsNone("the bundle of a node that is down", all(down), hash)
+	n.Sh("systemctl stop nodeagent containerd; systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald 2>/dev/null || true; rm -f /run/containerd/containerd.sock")
+	down := bundle(n, "/root/down.tar.zst")
+	holdsNone(n, "the bundle of a node that is down", all(down), hash)
 	for file, want := range map[string]string{
 		"status.txt": "RuntimeResponsive", "doctor.txt": "runtime", "events.jsonl": "default/web", "journal/nodeagent.txt": "started", "logs.txt": "the last words", "index.json": "runtime/containers.json",
 	} {
@@ -128,18 +130,18 @@ func TestSecretsStay(t *testing.T) {
 			t.Errorf("%s of the bundle of a node that is down has no %q: %.400q", file, want, down[file])
 		}
 	}
-	n.holdsNone("doctor with no daemon", n.sh("nodeagent doctor 2>&1 || true"), hash)
-	n.holdsNone("status with no daemon", n.sh("nodeagent status 2>&1 || true"), hash)
+	holdsNone(n, "doctor with no daemon", n.Sh("nodeagent doctor 2>&1 || true"), hash)
+	holdsNone(n, "status with no daemon", n.Sh("nodeagent status 2>&1 || true"), hash)
 }
 
 // plant writes the node's files, and gives the hash of the listener's password.
-func (n node) plant() string {
-	n.t.Helper()
+func sow(n boxtest.Node) string {
+	n.T.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(plant["the listener's password"]), bcrypt.MinCost)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	file := func(to, text string) { n.put(to, []byte(text), 0o600) }
+	file := func(to, text string) { n.Put(to, []byte(text), 0o600) }
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	key := "-----BEGIN EC PRIVATE KEY-----\n" + plant["a key"] + "\n-----END EC PRIVATE KEY-----\n"
 	file("/etc/nodeagent/web.yml", "basic_auth_users: {ops: '"+string(hash)+"'}\n")
@@ -155,7 +157,7 @@ func (n node) plant() string {
 	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {A: " + b64(plant["a Secret's data"]) + "}\nstringData: {B: " + plant["a Secret's stringData"] + "}\n"
 	pod := func(name, env, steps string) string {
 		return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, annotations: {example.org/owner: %s}}\nspec:\n  containers:\n  - name: %s\n    image: %s\n    args: [do%s]\n"+
-			"    env: [{name: DB_PASSWORD, value: %s}]\n    envFrom: [{secretRef: {name: s}}]\n", name, plant["an annotation"], name, sleeper, steps, env)
+			"    env: [{name: DB_PASSWORD, value: %s}]\n    envFrom: [{secretRef: {name: s}}]\n", name, plant["an annotation"], name, boxtest.Sleeper, steps, env)
 	}
 	words := fmt.Sprintf(`, "print Authorization: Bearer %s", "print it knows %s and %s and %s", "complain the last words", "write /dev/termination-log password=%s", "exit 1"`,
 		plant["a container's words"], plant["a Secret's data"], plant["an environment"], plant["keepalived.conf"], plant["a termination message"])
@@ -170,8 +172,8 @@ func (n node) plant() string {
 }
 
 // holdsNone looks for what was planted, in base64 too. A pod's own words, which it prints with the rest, are not looked for in its manifest.
-func (n node) holdsNone(what, text, hash string) {
-	n.t.Helper()
+func holdsNone(n boxtest.Node, what, text, hash string) {
+	n.T.Helper()
 	secrets := map[string]string{"the listener's hash": hash}
 	for where, s := range plant {
 		secrets[where] = s
@@ -179,40 +181,40 @@ func (n node) holdsNone(what, text, hash string) {
 	for where, s := range secrets {
 		for _, form := range []string{s, base64.StdEncoding.EncodeToString([]byte(s))} {
 			if i := strings.Index(text, form); i >= 0 {
-				n.t.Errorf("%s has the secret of %s: ...%q", what, where, text[max(0, i-120):i+len(form)])
+				n.T.Errorf("%s has the secret of %s: ...%q", what, where, text[max(0, i-120):i+len(form)])
 			}
 		}
 	}
 }
 
 // bundle collects into a file of the box and gives its parts. It has to be done in a minute, is root's alone, and tells how far it is.
-func (n node) bundle(file string) map[string]string {
-	n.t.Helper()
+func bundle(n boxtest.Node, file string) map[string]string {
+	n.T.Helper()
 	began := time.Now()
-	said, err := n.try("umask 022; nodeagent collect " + file + " 2>&1")
+	said, err := n.Try("umask 022; nodeagent collect " + file + " 2>&1")
 	if err != nil {
-		n.t.Fatalf("%v\n%s", err, said)
+		n.T.Fatalf("%v\n%s", err, said)
 	}
 	if took := time.Since(began); took > 40*time.Second {
-		n.t.Errorf("collect took %v", took)
+		n.T.Errorf("collect took %v", took)
 	}
 	info, err := os.Stat(n.Path(file))
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	if info.Mode().Perm() != 0o600 || info.Size() > 16<<20 {
-		n.t.Errorf("the bundle has mode %v and %d bytes", info.Mode(), info.Size())
+		n.T.Errorf("the bundle has mode %v and %d bytes", info.Mode(), info.Size())
 	}
 	text, err := os.ReadFile(n.Path(file))
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	parts, err := unpacked(text)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	if count := len(parts); !strings.Contains(said, "status.json") || !strings.Contains(said, "/") || count < 30 {
-		n.t.Errorf("a bundle of %d parts, and it said:\n%s", count, said)
+		n.T.Errorf("a bundle of %d parts, and it said:\n%s", count, said)
 	}
 	return parts
 }
