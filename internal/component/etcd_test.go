@@ -14,12 +14,12 @@ import (
 
 // page is what an etcd serves as /metrics; fsync and commit are samples of 1 ms and of 60 ms.
 type page struct {
-	leader, leads     int
-	quick, slow       int
-	size, quota       int
-	pending, commited int
-	changes           int
-	peers             map[string]int
+	leader, leads      int
+	quick, slow        int
+	size, quota        int
+	pending, committed int
+	changes            int
+	peers              map[string]int
 }
 
 func (p page) String() string {
@@ -27,7 +27,7 @@ func (p page) String() string {
 	fmt.Fprintf(&b, "# HELP etcd_server_has_leader Whether or not a leader exists.\n# TYPE etcd_server_has_leader gauge\netcd_server_has_leader %d\netcd_server_is_leader %d\n", p.leader, p.leads)
 	fmt.Fprintf(&b, "etcd_server_leader_changes_seen_total %d\netcd_server_version{server_version=\"3.5.21\"} 1\netcd_server_id{server_id=\"a1\"} 1\n", p.changes)
 	fmt.Fprintf(&b, "etcd_mvcc_db_total_size_in_bytes %d\netcd_mvcc_db_total_size_in_use_in_bytes %d\netcd_server_quota_backend_bytes %g\n", p.size, p.size/2, float64(p.quota))
-	fmt.Fprintf(&b, "etcd_server_proposals_pending %d\netcd_server_proposals_committed_total %d\n", p.pending, p.commited)
+	fmt.Fprintf(&b, "etcd_server_proposals_pending %d\netcd_server_proposals_committed_total %d\n", p.pending, p.committed)
 	for _, name := range []string{"etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"} {
 		fmt.Fprintf(&b, "%s_bucket{le=\"0.001\"} %d\n%s_bucket{le=\"0.032\"} %d\n%s_bucket{le=\"0.064\"} %d\n%s_bucket{le=\"+Inf\"} %d\n%s_sum 1\n", name, p.quick, name, p.quick, name, p.quick+p.slow, name, p.quick+p.slow, name)
 	}
@@ -39,7 +39,7 @@ func (p page) String() string {
 }
 
 func well() page {
-	return page{leader: 1, leads: 1, quick: 1000, size: 100 << 20, quota: 2 << 30, commited: 10}
+	return page{leader: 1, leads: 1, quick: 1000, size: 100 << 20, quota: 2 << 30, committed: 10}
 }
 
 // etcdNode is a node with an etcd that serves its metrics without TLS, and whose API is not reachable.
@@ -94,7 +94,7 @@ func TestEtcdMember(t *testing.T) {
 		{"proposals wait", func(p *page) { p.pending = 5 }, health.OK, nil, ""},
 		{"and wait", func(p *page) { p.pending = 5 }, health.OK, nil, ""},
 		{"and wait again", func(p *page) { p.pending = 6 }, health.Failing, etcdStalled, "6 proposals wait"},
-		{"and are committed", func(p *page) { p.pending, p.commited = 6, 11 }, health.OK, nil, ""},
+		{"and are committed", func(p *page) { p.pending, p.committed = 6, 11 }, health.OK, nil, ""},
 	}
 	for _, s := range steps {
 		p := well()

@@ -16,17 +16,6 @@ func (f flags) or(name, otherwise string) string {
 	return otherwise
 }
 
-// list is a flag whose value is separated by commas.
-func (f flags) list(name string) []string {
-	var out []string
-	for _, v := range strings.Split(f[name], ",") {
-		if v = strings.TrimSpace(v); v != "" {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
 // secretFlags may hold a secret itself, not the path of one: they are not kept.
 var secretFlags = map[string]bool{"token": true, "password": true, "initial-cluster-token": true, "auth-token": true}
 

@@ -3,7 +3,6 @@ package component
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -112,18 +111,4 @@ func scrub(err error) error {
 		return p
 	}
 	return errors.New("it is no certificate with its key")
-}
-
-// firstCertificate of a PEM text.
-func firstCertificate(text []byte) (*x509.Certificate, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return nil, errors.New("it holds no certificate")
-		}
-		if block.Type == "CERTIFICATE" {
-			return x509.ParseCertificate(block.Bytes)
-		}
-		text = rest
-	}
 }

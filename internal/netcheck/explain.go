@@ -122,20 +122,20 @@ func (x *explanation) walk(ctx context.Context, cfg Config, n *Network, p pictur
 }
 
 // to turns a packet to or from some peer into one of this peer.
-func (k packet) to(n *Network, e entry) packet {
-	far, mine := e.Underlay, n.ownerOf(k.src).Index != 0
-	if k.hook == "forward" {
-		far, mine = e.Subnet.Addr().Next().Next(), k.in.Name != e.Device
+func (p packet) to(n *Network, e entry) packet {
+	far, mine := e.Underlay, n.ownerOf(p.src).Index != 0
+	if p.hook == "forward" {
+		far, mine = e.Subnet.Addr().Next().Next(), p.in.Name != e.Device
 	}
 	if !far.IsValid() {
-		return k
+		return p
 	}
 	if mine {
-		k.dst = far
+		p.dst = far
 	} else {
-		k.src = far
+		p.src = far
 	}
-	return k
+	return p
 }
 
 func stepRoute(n *Network, p picture, s *side, e entry, way Lookup, err error) health.Finding {

@@ -51,7 +51,7 @@ func readFilter(cfg Config) (Filter, error) {
 	if err != nil {
 		return f, denied(err)
 	}
-	defer conn.CloseLasting()
+	defer func() { _ = conn.CloseLasting() }()
 	f.Generation = before
 	if err := f.readChains(conn); err != nil {
 		return Filter{Legacy: f.Legacy}, denied(err)

@@ -29,7 +29,7 @@ func dumpGoroutines(ctx context.Context, proc string, pid int) (did bool, err er
 	if err != nil {
 		return false, fmt.Errorf("find process %d: %w", pid, err)
 	}
-	defer p.Release()
+	defer func() { _ = p.Release() }()
 	if again, err := catchesSignal(proc, pid, syscall.SIGUSR1); err != nil || !again {
 		return false, err
 	}

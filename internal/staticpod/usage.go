@@ -46,12 +46,6 @@ func (k *kernel) tasks() []Task {
 	return []Task{k.sampler, k.oom}
 }
 
-func (k *kernel) close() {
-	if k.oom != nil {
-		k.oom.Close()
-	}
-}
-
 // ensure makes a pod's cgroup with its limits.
 func (k *kernel) ensure(ctx context.Context, parent string, l cgroup.Limits) error {
 	if k.tree == nil {

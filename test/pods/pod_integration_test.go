@@ -222,27 +222,6 @@ func (p *pod) runAs(container string, ok func(*cri.Container) bool) proc {
 	return out
 }
 
-// exited waits until an attempt of a container ended and gives its status.
-func (p *pod) exited(container string) *cri.ContainerStatus {
-	p.t.Helper()
-	var out *cri.ContainerStatus
-	eventually(p.t, "container "+container+" of "+p.name+" ended", func(ctx context.Context) error {
-		list, err := p.containers(ctx, container)
-		if err != nil {
-			return err
-		}
-		for _, c := range list {
-			if c.State == cri.ContainerState_CONTAINER_EXITED {
-				answer, err := p.n.runtime.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: c.Id})
-				out = answer.GetStatus()
-				return err
-			}
-		}
-		return fmt.Errorf("there are %d and none ended", len(list))
-	})
-	return out
-}
-
 // gone waits until the runtime has nothing of the pod, and no volume of it is left.
 func (p *pod) gone() {
 	p.t.Helper()
@@ -322,8 +301,6 @@ func (p *pod) death(container string, ok func(event.Event) bool) event.Event {
 	})
 	return out
 }
-
-func anyDeath(event.Event) bool { return true }
 
 // message waits until the agent says something of the pod that does not run.
 func (p *pod) message(part string) {

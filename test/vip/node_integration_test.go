@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,12 +27,9 @@ type tempo struct {
 	policy  string
 }
 
-// fast is for tests that want to be done; documented is for the table in docs/keepalived.md.
-var (
-	fast = tempo{3, 0.2, "{checkFrequency: 1s, probeTimeout: 500ms, slowAfter: 200ms}",
-		"{vip: {rise: 300ms, fall: 100ms, faultFor: 2s, counts: {HAProxy: {weight: -120, fault: [Down]}, APIServer: {weight: -60}}}}"}
-	documented = tempo{3, 1, "{}", "{}"}
-)
+// fast is for tests that want to be done.
+var fast = tempo{3, 0.2, "{checkFrequency: 1s, probeTimeout: 500ms, slowAfter: 200ms}",
+	"{vip: {rise: 300ms, fall: 100ms, faultFor: 2s, counts: {HAProxy: {weight: -120, fault: [Down]}, APIServer: {weight: -60}}}}"}
 
 // node has a daemon, keepalived, HAProxy and an apiserver.
 type node struct {
@@ -294,19 +290,4 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("%s: it did not come", what)
 		}
 	}
-}
-
-// both signals keepalived and its child.
-func (n *node) both(s syscall.Signal) {
-	n.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", n.keepalived.PID()))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for _, f := range strings.Fields(string(b)) {
-		if pid, err := strconv.Atoi(f); err == nil {
-			_ = syscall.Kill(pid, s)
-		}
-	}
-	n.keepalived.Signal(s)
 }

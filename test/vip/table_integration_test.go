@@ -5,9 +5,12 @@ package vip
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +19,9 @@ import (
 	"nodeagent/internal/keepalive/vrrplab"
 	"nodeagent/internal/view"
 )
+
+// documented is for the table in docs/keepalived.md.
+var documented = tempo{3, 1, "{}", "{}"}
 
 // TestTable measures the whole way of the table in docs/keepalived.md with every default: make vip-table
 func TestTable(t *testing.T) {
@@ -95,4 +101,19 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	t.Logf("MEASURED soak of %v with %d busy loops: %v", soak, runtime.NumCPU(), l.tl.Since(since, "0"))
+}
+
+// both signals keepalived and its child.
+func (n *node) both(s syscall.Signal) {
+	n.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", n.keepalived.PID()))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, f := range strings.Fields(string(b)) {
+		if pid, err := strconv.Atoi(f); err == nil {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+	n.keepalived.Signal(s)
 }

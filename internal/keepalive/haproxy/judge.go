@@ -207,19 +207,19 @@ func judgeServers(backends []Backend) []health.Finding {
 }
 
 // words is what is said of a server: nothing in it changes while its state doesn't.
-func (v Server) words() string {
-	out := v.Status
-	if v.Check != "" {
-		out += ", check " + v.Check
-		if v.CheckCode != 0 {
-			out += " " + strconv.FormatInt(v.CheckCode, 10)
+func (s Server) words() string {
+	out := s.Status
+	if s.Check != "" {
+		out += ", check " + s.Check
+		if s.CheckCode != 0 {
+			out += " " + strconv.FormatInt(s.CheckCode, 10)
 		}
-		if v.CheckText != "" {
-			out += " (" + v.CheckText + ")"
+		if s.CheckText != "" {
+			out += " (" + s.CheckText + ")"
 		}
 	}
-	if v.Address != "" {
-		out += ", " + v.Address
+	if s.Address != "" {
+		out += ", " + s.Address
 	}
 	return out
 }

@@ -106,7 +106,7 @@ func (b *Box) powerOn(ctx context.Context) error {
 		close(b.ended)
 		return err
 	}
-	go func(cmd *exec.Cmd, ended chan<- struct{}) { cmd.Wait(); close(ended) }(b.nspawn, b.ended)
+	go func(cmd *exec.Cmd, ended chan<- struct{}) { _ = cmd.Wait(); close(ended) }(b.nspawn, b.ended)
 	return b.settle(ctx)
 }
 
@@ -139,11 +139,11 @@ func (b *Box) Reboot(ctx context.Context) error {
 
 // powerOff ends the box in order, and by force after 20 s.
 func (b *Box) powerOff() {
-	b.nspawn.Process.Signal(unix.SIGTERM)
+	_ = b.nspawn.Process.Signal(unix.SIGTERM) // it may have ended
 	select {
 	case <-b.ended:
 	case <-time.After(20 * time.Second):
-		b.nspawn.Process.Kill()
+		_ = b.nspawn.Process.Kill()
 		<-b.ended
 	}
 }

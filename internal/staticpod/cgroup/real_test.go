@@ -46,7 +46,8 @@ func idle() int {
 		case "burn":
 			fmt.Println("burns")
 			go func() {
-				for {
+				for n := 0; ; n++ {
+					_ = n
 				}
 			}()
 		}

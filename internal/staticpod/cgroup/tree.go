@@ -16,6 +16,7 @@ const DefaultRoot = "/sys/fs/cgroup"
 // Version is the way in which a machine's cgroups are mounted.
 type Version string
 
+// The ways that are known.
 const (
 	V1     Version = "v1"
 	Hybrid Version = "hybrid" // every controller is v1; a v2 hierarchy without controllers lies beside them

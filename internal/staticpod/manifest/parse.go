@@ -102,7 +102,8 @@ func documents(s *sink, data []byte, o Options, r *Result) {
 	for _, d := range filled {
 		s.document, s.errors, s.faulty = d.number, 0, map[string]bool{}
 		kind, value, raw, at := open(s, d, o)
-		key, keep := ObjectKey{Kind: kind}, func() {}
+		key := ObjectKey{Kind: kind}
+		var keep func()
 		switch kind {
 		case "":
 			continue

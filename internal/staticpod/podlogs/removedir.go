@@ -31,7 +31,7 @@ func (c *Collector) enter(r Removed) (root *os.Root, err error) {
 	root, err = os.OpenRoot(c.d.Root)
 	if err != nil {
 		// Not wrapped: that the whole root is gone, a file system that is not mounted, does not say that the folder is.
-		return nil, fmt.Errorf("open the folder of all pods' logs: %v", err)
+		return nil, fmt.Errorf("open the folder of all pods' logs: %v", err) //nolint:errorlint // see above
 	}
 	st, err := root.Lstat(filepath.Base(r.Dir))
 	if err == nil && !st.IsDir() {

@@ -160,7 +160,7 @@ func (f *follower) after(files []file) *file {
 		return nil
 	}
 	if i := slices.IndexFunc(files, func(x file) bool { return os.SameFile(x.info, now) }); i >= 0 {
-		f.cur.file.stamp, f.cur.file.name = files[i].stamp, files[i].name
+		f.cur.stamp, f.cur.name = files[i].stamp, files[i].name
 		if i+1 < len(files) {
 			return &files[i+1]
 		}

@@ -106,8 +106,7 @@ func TestSlowExecsDelayNoRequest(t *testing.T) {
 	ip, port := at(t, srv.URL)
 	hanging := make(chan struct{}, 100)
 	ready := make(chan string, 100)
-	var p *Prober
-	p = New(Deps{MaxExec: 2, Exec: func(ctx context.Context, _ string, _ []string, _ time.Duration) ([]byte, int, error) {
+	p := New(Deps{MaxExec: 2, Exec: func(ctx context.Context, _ string, _ []string, _ time.Duration) ([]byte, int, error) {
 		hanging <- struct{}{}
 		<-ctx.Done()
 		return nil, 0, ctx.Err()

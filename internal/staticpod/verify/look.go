@@ -14,6 +14,7 @@ import (
 // Role of a member in its pod.
 type Role string
 
+// The roles.
 const (
 	Sandbox   Role = "sandbox"   // the pause process, which holds the shared namespaces
 	Container Role = "container" // init containers too

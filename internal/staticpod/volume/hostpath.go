@@ -16,7 +16,7 @@ import (
 // hostPath checks or makes a path by its type (pkg/volume/hostpath). It may take until ctx ends.
 func hostPath(ctx context.Context, c *Calls, src *corev1.HostPathVolumeSource) error {
 	if !filepath.IsAbs(src.Path) || slices.Contains(strings.Split(src.Path, "/"), "..") {
-		return fmt.Errorf("hostPath %q is not an absolute path without ..", src.Path)
+		return fmt.Errorf("hostPath %q is not an absolute path, or has .. in it", src.Path)
 	}
 	kind := corev1.HostPathUnset
 	if src.Type != nil {

@@ -153,7 +153,7 @@ func checkPath(name string) error {
 	case name == "" || name == "." || name[0] == '/' || path.Clean(name) != name:
 		return fmt.Errorf("path %q in the volume must be relative, and the path of a file", name)
 	case strings.HasPrefix(name, ".."):
-		return fmt.Errorf("path %q in the volume must not begin with ..", name)
+		return fmt.Errorf("path %q in the volume begins with .., which it must not", name)
 	case strings.ContainsRune(name, 0) || !utf8.ValidString(name):
 		return fmt.Errorf("path %q in the volume is not text", name)
 	case len(name) > 2048: // room for the volume's own path below PATH_MAX, 4096

@@ -45,7 +45,7 @@ func TestCollect(t *testing.T) {
 		"a secret":              {v: secret(nil), want: "key 400 K"},
 		"an optional key":       {v: secret(ptr(true), corev1.KeyToPath{Key: "x", Path: "x"}, corev1.KeyToPath{Key: "key", Path: "k"}), want: "k 400 K"},
 		"not optional":          {v: secret(ptr(false), corev1.KeyToPath{Key: "x", Path: "x"}), missing: []Missing{{"Secret", "default", "tls", "x"}}},
-		"a path that leads out": {v: configMap("web", corev1.KeyToPath{Key: "a.conf", Path: "../../x"}), wrong: []string{"must not begin with .."}},
+		"a path that leads out": {v: configMap("web", corev1.KeyToPath{Key: "a.conf", Path: "../../x"}), wrong: []string{"begins with .., which it must not"}},
 		"the downward API": {v: down(field("name", "metadata.name", nil), field("l", "metadata.labels", ptr(int32(0o400))), amount("cpu", "c", "limits.cpu")),
 			want: "cpu 644 2|l 400 app=\"web\"|name 644 web-n1"},
 		"of a container that is not": {v: down(amount("cpu", "d", "limits.cpu")), wrong: []string{`file cpu: there is no container "d"`}},

@@ -34,7 +34,7 @@ func TestHostPath(t *testing.T) {
 	}{
 		{"", at("none"), "", 0},
 		{"", "relative", "is not an absolute path", 0},
-		{"", dir + "/x/../y", "without ..", 0},
+		{"", dir + "/x/../y", "or has .. in it", 0},
 		{corev1.HostPathDirectory, dir, "", 0},
 		{corev1.HostPathDirectory, at("none"), "must be there already", 0},
 		{corev1.HostPathDirectory, at("file"), "is not of type Directory", 0},
