@@ -1,7 +1,3 @@
-// How many processors there are is asked at the start alone: Go would ask again in each second in which the daemon does anything, which is each.
-//
-//go:debug updatemaxprocs=0
-
 // Command nodeagent is the daemon and the command line of it.
 //
 // Exit codes: 0 it went well, 1 there is a problem, 2 the command was used wrongly or the answer is unknown, 78 the configuration is bad

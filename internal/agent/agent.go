@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	goruntime "runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -114,8 +115,13 @@ func Run(ctx context.Context, o Options) error {
 // lean is the garbage collector's target: a small heap that is collected a little more often costs less than memory on every node.
 const lean = 50
 
+// atMost is how many processors run Go code at once, whatever the machine has: beyond that an idle agent only has more threads to wake. Once it is
+// said, Go no longer asks in each second whether their number changed.
+const atMost = 4
+
 func build(o Options, s *settings) (_ *agent, err error) {
 	debug.SetGCPercent(lean)
+	goruntime.GOMAXPROCS(min(goruntime.GOMAXPROCS(0), atMost))
 	c := s.loaded.Config
 	a := &agent{o: o, began: time.Now(), level: zap.NewAtomicLevel(), boot: state.BootID(), changes: api.NewSequence()}
 	a.settings.Store(s)

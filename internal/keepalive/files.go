@@ -29,6 +29,7 @@ const (
 type folder struct {
 	dir  string
 	beat *os.File
+	made fs.FileInfo // of beat
 }
 
 // open makes the folder (0755: keepalived's checks may run as anybody) if it is missing.
@@ -120,15 +121,17 @@ func (f *folder) stamp(since time.Duration) error {
 			return fmt.Errorf("stamp the beat: %s: %w", path, errNoFile)
 		}
 		b, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
-		if err == nil {
-			err = b.Chmod(0o644)
-		}
 		if err != nil {
+			return fmt.Errorf("stamp the beat: %w", err)
+		}
+		f.made, err = b.Stat()
+		if err = errors.Join(err, b.Chmod(0o644)); err != nil { // the umask
+			b.Close()
 			return fmt.Errorf("stamp the beat: %w", err)
 		}
 		f.beat = b
 	}
-	if st, err := f.beat.Stat(); err != nil || !f.here(st) { // somebody removed it
+	if !f.here(f.made) { // somebody removed it
 		f.beat.Close()
 		f.beat = nil
 		return errors.New("stamp the beat: its file was removed")

@@ -28,6 +28,7 @@ type rig struct {
 	lab     *lab.Lab
 	options options
 	agent   *exec.Cmd
+	floor   *exec.Cmd // of what idles; nil: not measured
 	client  *client.Client
 	log     string
 }
