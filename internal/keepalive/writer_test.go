@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -345,17 +346,41 @@ func TestPublishToRename(t *testing.T) {
 	}
 }
 
-func TestWriterStampsWhileItRuns(t *testing.T) {
-	b := newBench(t, undamped())
-	start(t, b.w.Run)
-	<-b.w.Ready()
-	first, err := os.ReadFile(filepath.Join(b.dir, beatName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the next beat", func() bool {
-		next, err := os.ReadFile(filepath.Join(b.dir, beatName))
-		return err == nil && string(next) > string(first)
+// TestEachBeat: what somebody did to the files is put right with the next beat, though nothing is decided meanwhile; and the beat is stamped by it.
+func TestEachBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, undamped())
+		start(t, b.w.Run)
+		<-b.w.Ready()
+		synctest.Wait()
+		path, beat := filepath.Join(b.dir, "vip"), filepath.Join(b.dir, beatName)
+		for second := range 2 * int(decideEvery/BeatEvery) {
+			if err := errors.Join(os.WriteFile(beat, []byte("never"), 0o644), os.WriteFile(path, []byte("0\n"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(BeatEvery)
+			synctest.Wait()
+			if n := b.number(t); n == 0 {
+				t.Errorf("second %d: a verdict that somebody wrote stands", second)
+			}
+			if text, err := os.ReadFile(beat); err != nil || strings.HasPrefix(string(text), "never") {
+				t.Errorf("second %d: no beat: %q, %v", second, text, err)
+			}
+		}
+		before := b.w.rewrites.Load()
+		for range 2 * int(decideEvery/BeatEvery) {
+			if err := os.WriteFile(beat, []byte("never"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(BeatEvery)
+			synctest.Wait()
+			if text, err := os.ReadFile(beat); err != nil || strings.HasPrefix(string(text), "never") {
+				t.Errorf("no beat while nothing happens: %q, %v", text, err)
+			}
+		}
+		if b.w.rewrites.Load() != before {
+			t.Error("a file that nobody touched is written again")
+		}
 	})
 }
 
