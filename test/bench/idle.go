@@ -58,7 +58,7 @@ func tick(ctx context.Context) (*exec.Cmd, error) {
 	}
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Env = append(os.Environ(), tickVariable+"=1")
-	if err := cmd.Start(); err != nil {
+	if err := startAsUnit(cmd); err != nil {
 		return nil, fmt.Errorf("start the floor: %w", err)
 	}
 	return cmd, nil
