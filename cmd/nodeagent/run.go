@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/mem"
@@ -24,21 +22,14 @@ AgentConfig.`,
   nodeagent run --config ./config.yaml`,
 		Args: cobra.NoArgs,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
-			if err := sizeBuffers(); err != nil {
-				return err
-			}
+			experimental.SetDefaultBufferPool(buffers())
 			return agent.Run(cmd.Context(), g.agentOptions())
 		}),
 	}
 }
 
-// sizeBuffers lets a runtime's answer be held in what it needs. With gRPC's own sizes one of 33 KiB, the list of thirty containers, takes a
+// buffers let a runtime's answer be held in about what it needs. With gRPC's own sizes one of 33 KiB, the list of thirty containers, takes a
 // megabyte, which the next collection of garbage frees. The codec takes no other pool than the process's.
-func sizeBuffers() error {
-	pool, err := mem.NewBinaryTieredBufferPool(8, 12, 14, 15, 16, 17, 18, 19, 20)
-	if err != nil {
-		return fmt.Errorf("size gRPC's buffers: %w", err)
-	}
-	experimental.SetDefaultBufferPool(pool)
-	return nil
+func buffers() mem.BufferPool {
+	return mem.NewTieredBufferPool(256, 4<<10, 16<<10, 32<<10, 64<<10, 128<<10, 256<<10, 512<<10, 1<<20)
 }

@@ -56,8 +56,13 @@ func (a *agent) feed(ctx context.Context) error {
 // statusLine is what `systemctl status` shows.
 func (a *agent) statusLine() string {
 	s := a.board.Snapshot()
-	ready, all := a.pods.ready()
-	line := fmt.Sprintf("%s; %s; static pods: %d of %d running", s.Worst(), a.config().StaticPods.Mode, ready, all)
+	pods, running := a.pods.brief(), 0
+	for _, p := range pods {
+		if p.Ready {
+			running++
+		}
+	}
+	line := fmt.Sprintf("%s; %s; static pods: %d of %d running", s.Worst(), a.config().StaticPods.Mode, running, len(pods))
 	for _, st := range s.States() {
 		if st.Worst().Status == health.Failing {
 			return line + "; failing: " + st.Condition.Name

@@ -23,7 +23,7 @@ import (
 type pods interface {
 	tasks() []Task
 	list() []view.Pod
-	ready() (ready, all int)
+	brief() []view.Pod // list without what is asked for at each: probes and usage
 	restart(ctx context.Context, name string) error
 	stop(ctx context.Context, name string, d time.Duration) error
 	start(ctx context.Context, name string) error
@@ -141,14 +141,7 @@ func (p companionPods) list() []view.Pod {
 	v, _ := p.c.Pods.Get()
 	return v
 }
-func (p companionPods) ready() (ready, all int) {
-	for _, v := range p.list() {
-		if all++; v.Ready {
-			ready++
-		}
-	}
-	return ready, all
-}
+func (p companionPods) brief() []view.Pod { return p.list() }
 
 func notRunMode(verb string) error {
 	return &view.Error{Problem: "the agent does not run pods on this node, so it can't " + verb + " one", Fix: "In companion mode a kubelet does: move the manifest out of its folder and back. Run mode is staticPods.mode: run."}
@@ -167,7 +160,7 @@ type off struct{}
 
 func (off) tasks() []Task                         { return nil }
 func (off) list() []view.Pod                      { return nil }
-func (off) ready() (ready, all int)               { return 0, 0 }
+func (off) brief() []view.Pod                     { return nil }
 func (off) event(string, string)                  {}
 func (off) wake()                                 {}
 func (off) restart(context.Context, string) error { return notRunMode("restart") }
@@ -237,10 +230,10 @@ func (r runPods) tasks() []Task {
 	}
 	return out
 }
-func (r runPods) list() []view.Pod        { return r.p.List() }
-func (r runPods) ready() (ready, all int) { return r.p.Ready() }
-func (r runPods) event(id, _ string)      { r.p.Hint(id) }
-func (r runPods) wake()                   { r.p.Wake() }
+func (r runPods) list() []view.Pod   { return r.p.List() }
+func (r runPods) brief() []view.Pod  { return r.p.Brief() }
+func (r runPods) event(id, _ string) { r.p.Hint(id) }
+func (r runPods) wake()              { r.p.Wake() }
 func (r runPods) restart(ctx context.Context, name string) error {
 	return said(r.p.RestartPod(ctx, name))
 }

@@ -63,6 +63,18 @@ func (l *Lab) Import(ctx context.Context, images ...Image) error {
 	return nil
 }
 
+// WriteArchive builds the images and writes them into one file, for `ctr images import`.
+func WriteArchive(file string, images ...Image) error {
+	archive, err := buildArchive(images)
+	if err != nil {
+		return err
+	}
+	if err := tarball.MultiWriteToFile(file, archive); err != nil {
+		return fmt.Errorf("write the images: %w", err)
+	}
+	return nil
+}
+
 // importPause imports the pause image, unless a start before did.
 func (l *Lab) importPause(ctx context.Context) error {
 	conn, err := dial(l.place.socket())

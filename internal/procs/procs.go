@@ -43,18 +43,15 @@ type known struct {
 	asked   time.Time // for program
 }
 
-// due reports whether what was read of it at some time is to be read again.
-func (k known) due(read, now time.Time) bool {
-	return read.IsZero() || now.Sub(k.first) < young || now.Sub(read) >= reread
-}
-
-// nextDue is from when on its comm is to be read again.
-func (k known) nextDue(now time.Time) time.Time {
-	if now.Sub(k.first) < young {
+// next is from when on what was read of it at some time is to be read again.
+func (k known) next(read, now time.Time) time.Time {
+	if read.IsZero() || now.Sub(k.first) < young {
 		return now
 	}
-	return k.read.Add(reread)
+	return read.Add(reread)
 }
+
+func (k known) due(read, now time.Time) bool { return !now.Before(k.next(read, now)) }
 
 // New makes a table of the processes below proc, such as /proc. Nothing is read yet.
 func New(proc string) *Table { return &Table{proc: proc, known: map[int]known{}} }
@@ -69,9 +66,10 @@ func Shared(proc string, fresh time.Duration) *Table {
 // Proc is the folder that the table is of.
 func (t *Table) Proc() string { return t.proc }
 
-// Each lists the processes, now or as a Shared table did lately, and calls see with the pid and the comm (proc_pid_comm(5), at most 15 bytes) of each, in no order. The comm
-// of a process that has been listed for 10 s may be up to 30 s old; so may that of a pid whose process ended and was followed by another's. Who finds
-// one by its name reads what it needs of it, and learns there whether it lives. The error says that proc could not be listed.
+// Each lists the processes that are now, or were lately for a Shared table, and calls see with the pid and the comm (proc_pid_comm(5), at most 15
+// bytes) of each, in no order. The comm of a process that has been listed for 10 s may be up to 30 s old; so may that of a pid whose process ended and
+// was followed by another's. Who finds one by its name reads what it needs of it, and learns there whether it lives. The error says that proc could
+// not be listed.
 func (t *Table) Each(see func(pid int, comm string)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,7 +125,7 @@ func (t *Table) list(now time.Time) error {
 	for pid, k := range t.known {
 		if k.walk != t.walk {
 			delete(t.known, pid)
-		} else if next := k.nextDue(now); next.Before(t.due) {
+		} else if next := k.next(k.read, now); next.Before(t.due) {
 			t.due = next
 		}
 	}

@@ -103,15 +103,8 @@ func (p *Pods) List() []view.Pod {
 	return list
 }
 
-// Ready counts the pods, and those that are ready.
-func (p *Pods) Ready() (ready, all int) {
-	for _, v := range p.views.All() {
-		if all++; v.Ready {
-			ready++
-		}
-	}
-	return ready, all
-}
+// Brief is List without what is asked for at each call: the probes and the usage. What the views hold is not to be changed.
+func (p *Pods) Brief() []view.Pod { return p.views.All() }
 
 func probeView(d probe.Status) view.Probe {
 	v := view.Probe{Kind: d.Role.String(), Status: "unknown", At: d.LastRun}

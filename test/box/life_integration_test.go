@@ -76,12 +76,11 @@ func play(t *testing.T, n boxtest.Node, steps []step) {
 	t.Helper()
 	deb := boxtest.ThisTree(t).Plain
 	for _, s := range steps {
-		s.play(n, t, deb)
+		s.play(t, n, deb)
 	}
 }
 
-// play takes the step with the package, and with each broken one, which it has to refuse.
-func (s step) play(n boxtest.Node, t *testing.T, deb string) {
+func (s step) play(t *testing.T, n boxtest.Node, deb string) {
 	t.Run(s.name, func(t *testing.T) {
 		n := n.In(t)
 		fresh(n)

@@ -47,7 +47,7 @@ const (
 	restarted = `[ "$(systemctl show -P MainPID containerd)" != "$(cat /run/before)" ] && [ "$(systemctl show -P MainPID containerd)" != 0 ] && nodeagent check RuntimeResponsive`
 )
 
-// set writes a drop-in of containerd's unit; empty takes it away.
+// setUnit writes a drop-in of containerd's unit; empty takes it away.
 func setUnit(n boxtest.Node, lines string) {
 	n.T.Helper()
 	const dir = "/etc/systemd/system/containerd.service.d"

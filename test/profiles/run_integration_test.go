@@ -74,7 +74,7 @@ func TestRunProfile(t *testing.T) {
 // suiteDir is where the suite of package pods lies in the box, with what it reads beside itself, as in the tree.
 const suiteDir = "/root/tree/test/pods"
 
-// suite puts package pods' tests into the box.
+// putSuite puts package pods' tests into the box.
 func putSuite(n boxtest.Node) {
 	n.T.Helper()
 	program := filepath.Join(n.T.TempDir(), "pods.test")

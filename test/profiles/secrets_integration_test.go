@@ -20,7 +20,7 @@ import (
 	"nodeagent/internal/lab/boxtest"
 )
 
-// plant is what must not leave the boxtest.Node, by where it stands on it.
+// plant is what must not leave the node, by where it stands on it.
 var plant = map[string]string{
 	"a kubeconfig":                  "in-a-kubeconfigs-token-0815",
 	"a key":                         "MHcCAQEEINEVERLEAVESTHISNODEoAoGCCqGSM49AwEHoUQDQgAE",
@@ -134,7 +134,7 @@ func TestSecretsStay(t *testing.T) {
 	holdsNone(n, "status with no daemon", n.Sh("nodeagent status 2>&1 || true"), hash)
 }
 
-// plant writes the node's files, and gives the hash of the listener's password.
+// sow writes the node's files, and gives the hash of the listener's password.
 func sow(n boxtest.Node) string {
 	n.T.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(plant["the listener's password"]), bcrypt.MinCost)
